@@ -1,0 +1,1 @@
+"""Journals: the ordered, durable log of events."""

@@ -1,0 +1,324 @@
+"""What can be configured: one frozen value for each table of the configuration file.
+
+The docstrings and descriptions here are what `schema config` prints. Reading a file into these
+values is the business of `consumer.config`. A plug-in adds its own options by deriving from
+`SourceOptions` or `SinkOptions`.
+"""
+
+import ipaddress
+import re
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Meta, Struct
+
+# --- values with a unit ----------------------------------------------------------------------
+
+_HIGHEST_PORT = 65_535
+_SHORTEST_KEY = 16
+_UNITS_OF_TIME = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS_OF_SIZE = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+class Duration(float):
+    """Seconds, written as a number with a unit: `250ms`, `5s`, `5m`, `12h`, `7d`."""
+
+    __slots__ = ()
+    schema: ClassVar = {
+        "type": "string",
+        "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$",
+        "examples": ["5s"],
+    }
+
+    @classmethod
+    def parse(cls, text: object) -> "Duration":
+        """Read what the configuration says; ValueError tells what a duration looks like."""
+        match = isinstance(text, str) and re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+        if not match:
+            raise ValueError('not a duration; write a number with a unit, such as "250ms" or "5m"')
+        return cls(float(match[1]) * _UNITS_OF_TIME[match[2]])
+
+
+class Size(int):
+    """Bytes, written as a number with a unit: `512B`, `64KiB`, `10MiB`, `1GiB`."""
+
+    __slots__ = ()
+    schema: ClassVar = {"type": "string", "pattern": r"^\d+(B|KiB|MiB|GiB)$", "examples": ["10MiB"]}
+
+    @classmethod
+    def parse(cls, text: object) -> "Size":
+        """Read what the configuration says; ValueError tells what a size looks like."""
+        match = isinstance(text, str) and re.fullmatch(r"(\d+)(B|KiB|MiB|GiB)", text)
+        if not match:
+            raise ValueError('not a size; write a number with a unit, such as "64KiB" or "10MiB"')
+        return cls(int(match[1]) * _UNITS_OF_SIZE[match[2]])
+
+
+class Secret(str):
+    """A string that does not show itself: use `reveal()` where it is really needed."""
+
+    __slots__ = ()
+    schema: ClassVar = {"type": "string", "writeOnly": True}
+
+    @classmethod
+    def parse(cls, text: object) -> "Secret":
+        """Any string."""
+        if not isinstance(text, str):
+            raise ValueError("not a string")  # noqa: TRY004 - all of these parsers raise ValueError
+        return cls(text)
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return str.__str__(self)
+
+    def __repr__(self) -> str:
+        return "Secret('…')" if len(self) else "Secret('')"
+
+    def __str__(self) -> str:
+        return "…" if len(self) else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+def parse_value(type_: type, value: object) -> Any:
+    """The decoding hook for the types above."""
+    return type_.parse(value)  # type: ignore[attr-defined]  # only the types above get here
+
+
+def redacted(url: str) -> str:
+    """A URL as it may be shown: without password, user, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """`host:port` in two; ValueError where it is neither. IPv6 hosts stand in brackets."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]+):(\d{1,5})", listen)
+    if not match or int(match[2]) > _HIGHEST_PORT:
+        raise ValueError('not an address to listen on; write "host:port", such as "127.0.0.1:8081"')
+    return match[1].strip("[]"), int(match[2])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Text = Annotated[str, Meta(min_length=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+# --- the tables ------------------------------------------------------------------------------
+
+
+class JournalSettings(Section, frozen=True, kw_only=True):
+    """`[journal]`: where events are kept.
+
+    `url` is `sqlite:PATH`. Events that every sink has passed and that are older than `retention`
+    are removed; ids are unique for as long as the event is kept.
+    """
+
+    url: Text = "sqlite:var/journal.db"
+    retention: Duration = Duration(30 * 86400)
+
+
+class TlsSettings(Section, frozen=True, kw_only=True):
+    """`[webhooks.tls]`: serve HTTPS; with `client_ca`, only to clients with a certificate of it."""
+
+    certificate: Text
+    key: Text
+    client_ca: str = ""
+
+
+class AuthSettings(Section, frozen=True, kw_only=True):
+    """`[webhooks.auth]`: how a sender proves who it is.
+
+    `basic`: `username`, `password`. `token`: `Authorization: Bearer` or, where `header` names
+    one, that header carries `token`. `hmac`: `header` (default `X-Signature`) carries the
+    hexadecimal or base64 HMAC of the body under `secret` with `algorithm`.
+    """
+
+    type: Literal["basic", "token", "hmac", "none"] = "none"
+    username: str = ""
+    password: Secret = Secret("")
+    token: Secret = Secret("")
+    secret: Secret = Secret("")
+    header: str = ""
+    algorithm: Literal["sha256", "sha512"] = "sha256"
+
+    def __post_init__(self) -> None:
+        needed = {"basic": ("username", "password"), "token": ("token",), "hmac": ("secret",)}
+        for key in needed.get(self.type, ()):
+            if not len(getattr(self, key)):
+                raise ValueError(f'type = "{self.type}" needs {key}')
+
+
+class WebhooksSettings(Section, frozen=True, kw_only=True):
+    """`[webhooks]`: the public listener that upstreams post to; starts where a source needs it.
+
+    `max_body` bounds both the bytes received and what they decompress to. `timeout` bounds the
+    time one request may take to arrive.
+    """
+
+    listen: Text = "127.0.0.1:8080"
+    max_body: Size = Size(10 << 20)
+    timeout: Duration = Duration(30)
+    auth: AuthSettings = AuthSettings()
+    tls: TlsSettings | None = None
+
+    def __post_init__(self) -> None:
+        host, _ = split_listen(self.listen)
+        proven = self.auth.type != "none" or (self.tls is not None and self.tls.client_ca)
+        if not is_loopback(host) and not proven:
+            raise ValueError(
+                f"{self.listen} can be reached from other machines: set [webhooks.auth] type to"
+                ' "basic", "token" or "hmac", or client_ca in [webhooks.tls],'
+                " or listen on 127.0.0.1"
+            )
+
+
+class AdminSettings(Section, frozen=True, kw_only=True):
+    """`[admin]`: probes and metrics; with a `token` every path but the probes asks for it."""
+
+    listen: Text = "127.0.0.1:8081"
+    token: Secret = Secret("")
+
+    def __post_init__(self) -> None:
+        host, _ = split_listen(self.listen)
+        if not is_loopback(host) and not len(self.token):
+            raise ValueError(
+                f"{self.listen} can be reached from other machines: set a token,"
+                " or listen on 127.0.0.1"
+            )
+
+
+class SchemasSettings(Section, frozen=True, kw_only=True):
+    """`[schemas]`: `directory` holds Radial's own XSD set; empty: the shipped one.
+
+    `strict` refuses elements and attributes that the schemas do not know; otherwise they are
+    accepted and reported as drift.
+    """
+
+    directory: str = ""
+    strict: bool = False
+
+
+class PrivacySettings(Section, frozen=True, kw_only=True):
+    """`[privacy]`: what of `data.parties` an event keeps.
+
+    `hashed` replaces every value in it by an HMAC-SHA256 under `key`: equal stays equal.
+    """
+
+    parties: Literal["full", "hashed", "none"] = "full"
+    key: Secret = Secret("")
+
+    def __post_init__(self) -> None:
+        if self.parties == "hashed" and len(self.key) < _SHORTEST_KEY:
+            raise ValueError('parties = "hashed" needs a key of at least 16 characters')
+
+
+class LogSettings(Section, frozen=True, kw_only=True):
+    """`[log]`: one line an event, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class IntakeSettings(Section, frozen=True, kw_only=True):
+    """`[intake]`: payloads larger than `offload_above` are parsed off the event loop.
+
+    A queue message above `max_message` is quarantined unparsed.
+    """
+
+    offload_above: Size = Size(64 << 10)
+    max_message: Size = Size(32 << 20)
+
+
+class StopSettings(Section, frozen=True, kw_only=True):
+    """`[stop]`: how long a stop may take to let taken messages and pending events through."""
+
+    grace: Duration = Duration(10)
+
+
+# --- what every source and sink has ----------------------------------------------------------
+
+
+class SourceOptions(Section, frozen=True, kw_only=True):
+    """What every `[[sources]]` table has."""
+
+    type: Text
+    name: Name
+
+
+class FilterSettings(Section, frozen=True, kw_only=True):
+    """`filter`: which events a sink gets; an empty list lets all through.
+
+    `sources` are names of configured sources, `types` event types (`backorder.` may be left out).
+    """
+
+    sources: list[Text] = []
+    types: list[Text] = []
+
+
+class BatchSettings(Section, frozen=True, kw_only=True):
+    """`batch`: how many events, and bytes of them, are delivered together at the most."""
+
+    events: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    bytes: Size = Size(4 << 20)
+
+
+class RetrySettings(Section, frozen=True, kw_only=True):
+    """`retry`: waits grow from `initial` to `max`. `attempts` = 0 tries for ever.
+
+    With another number an event is parked after that many attempts, and the sink goes on.
+    """
+
+    initial: Duration = Duration(0.5)
+    max: Duration = Duration(60)
+    attempts: Annotated[int, Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.initial <= self.max:
+            raise ValueError("initial must be above zero and at most max")
+
+
+class SinkOptions(Section, frozen=True, kw_only=True):
+    """What every `[[sinks]]` table has.
+
+    A sink that is new begins with the `oldest` event of the journal, or with what comes from
+    `now` on.
+    """
+
+    type: Text
+    name: Name
+    start: Literal["oldest", "now"] = "oldest"
+    filter: FilterSettings = FilterSettings()
+    batch: BatchSettings = BatchSettings()
+    retry: RetrySettings = RetrySettings()
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """A whole configuration. `file` is where it was read from."""
+
+    file: str = ""
+    journal: JournalSettings = JournalSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
+    admin: AdminSettings = AdminSettings()
+    schemas: SchemasSettings = SchemasSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    log: LogSettings = LogSettings()
+    intake: IntakeSettings = IntakeSettings()
+    stop: StopSettings = StopSettings()
+    sources: tuple[SourceOptions, ...] = ()
+    sinks: tuple[SinkOptions, ...] = ()

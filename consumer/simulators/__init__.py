@@ -1,0 +1,1 @@
+"""Stand-in upstreams for demo, development and tests."""

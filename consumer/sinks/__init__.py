@@ -1,0 +1,1 @@
+"""Sinks: transport only."""
