@@ -1,0 +1,95 @@
+"""A list taken apart into its events, and what stands beside them.
+
+Each event becomes the root of a document of its own. Identifiers (xs:ID) must be unique within a
+document, and two events about the same shop are no mistake.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+
+from consumer.model import Problem
+from consumer.validation import reasons
+from consumer.validation.catalogue import EVENT, NAMESPACE
+from consumer.validation.places import line_of, local, path_of, take_line
+from consumer.validation.vocabulary import Unknown, Vocabulary
+
+LIST = f"{{{NAMESPACE}}}OrderBackorderList"
+
+
+def events_of(root: etree._Element) -> list[etree._Element]:
+    """The events in a list, also those in a wrong namespace: they must not pass for drift."""
+    return [child for child in root if local(child.tag) == local(EVENT)]
+
+
+def place_of(position: int, among: int) -> str:
+    """The path of an event in a list; `position` counts from 1."""
+    return f"/{local(LIST)}/{local(EVENT)}" + (f"[{position}]" if among > 1 else "")
+
+
+def detached(event: etree._Element) -> etree._Element:
+    """The event as the root of a new document; the old one loses its content."""
+    prefix: Any = event.prefix
+    alone = etree.Element(event.tag, nsmap={prefix: etree.QName(event).namespace})
+    alone.attrib.update(event.attrib)
+    alone.text = event.text
+    take_line(alone, event)
+    alone.extend(list(event))
+    return alone
+
+
+def document(element: etree._Element) -> bytes:
+    """An element as a document of its own; the same element always gives the same bytes."""
+    return etree.tostring(element, encoding="UTF-8", xml_declaration=True, with_tail=False)
+
+
+def together(events: list[etree._Element]) -> bytes:
+    """Several detached events as one list again."""
+    no_prefix: Any = None
+    root = etree.Element(LIST, nsmap={no_prefix: NAMESPACE})
+    root.extend(events)
+    return document(root)
+
+
+def misnamed(element: etree._Element, place: str) -> Problem:
+    """An element with the name of ours and another namespace."""
+    name = etree.QName(element)
+    found = f"namespace {name.namespace[:100]!r}" if name.namespace else "no namespace"
+    reason = f"{name.localname} is in {found}, expected {NAMESPACE}"
+    return Problem(reason=reason, line=line_of(element), path=place)
+
+
+def beside(
+    root: etree._Element, vocabulary: Vocabulary, *, strict: bool
+) -> tuple[frozenset[str], tuple[Problem, ...]]:
+    """What a list holds beside its events: names that are drift, and what is wrong.
+
+    The content of an event beside complete events belongs to none of them.
+    """
+    place = f"/{local(LIST)}"
+    known = vocabulary.children(EVENT)
+    others = [child for child in root if local(child.tag) != local(EVENT)]
+    unknown = [Unknown(root, child=child) for child in others if child.tag not in known]
+    unknown.extend(
+        Unknown(root, attribute=str(name))
+        for name in root.attrib
+        if name not in vocabulary.attributes(EVENT)
+    )
+    problems = list(_lost(root, [child for child in others if child.tag in known], place))
+    names = frozenset(each.name for each in unknown)
+    if strict or len(names) > reasons.MOST:
+        problems.extend(reasons.unknown(unknown, place, strict=True))
+        names = frozenset()
+    return names, reasons.listed(problems)
+
+
+def _lost(root: etree._Element, content: list[etree._Element], place: str) -> Iterator[Problem]:
+    for child in content[: reasons.MOST]:
+        reason = "a list holds either complete events or the content of one, not both"
+        path = path_of(child, place)
+        yield Problem(reason=reason, line=line_of(child), path=path)
+    texts = [root.text, *(child.tail for child in root)]
+    if any(text and text.strip() for text in texts):
+        reason = "text is not allowed here, only elements are"
+        yield Problem(reason=reason, line=line_of(root), path=place)

@@ -1,0 +1,108 @@
+"""Bytes to an element tree, whatever the bytes are.
+
+Rules, in the order in which they are applied:
+
+1. A document type declaration is refused before anything is parsed. Entities, their expansion,
+   external files and attribute defaults all need one, so none of them ever happens.
+2. The parser resolves nothing, reads no file and no network, and keeps libxml2's own limits
+   (256 levels, 10 MB a text or attribute). Comments and processing instructions are left out.
+3. A declaration that rule 1 did not see, since the document is in an encoding that rule 1 does not
+   know, is refused after parsing. libxml2 bounds what such a document can have expanded by then.
+
+Reasons are our own words for libxml2's error codes: its messages may quote what a person wrote.
+"""
+
+import re
+from typing import Any
+
+from lxml import etree
+
+from consumer.model import Problem
+
+_DOCTYPE = re.compile(rb"(?:\s|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
+_DOCTYPE_REASON = "a document type declaration (DOCTYPE) is not allowed"
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+_Codes = etree.ErrorTypes
+_REASONS = {
+    _Codes.ERR_DOCUMENT_EMPTY: "this is not XML: it does not begin with a start tag",
+    _Codes.ERR_DOCUMENT_START: "this is not XML: it does not begin with a start tag",
+    _Codes.ERR_DOCUMENT_END: "something follows the end of the root element",
+    _Codes.ERR_TAG_NOT_FINISHED: "the document ends before its last end tag",
+    _Codes.ERR_TAG_NAME_MISMATCH: "an end tag does not match its start tag",
+    _Codes.ERR_GT_REQUIRED: "a tag is not closed with '>'",
+    _Codes.ERR_LTSLASH_REQUIRED: "an end tag is missing",
+    _Codes.ERR_LT_IN_ATTRIBUTE: "a bare '<' in an attribute; write &lt;",
+    _Codes.ERR_NAME_REQUIRED: "a name is missing after '<' or '&'; a bare one is &lt; or &amp;",
+    _Codes.ERR_ENTITYREF_SEMICOL_MISSING: "a bare '&', or an entity without ';'; write &amp;",
+    _Codes.ERR_UNDECLARED_ENTITY: "an entity that XML does not define",
+    _Codes.ERR_ATTRIBUTE_NOT_STARTED: "an attribute value without quotes",
+    _Codes.ERR_ATTRIBUTE_NOT_FINISHED: "an attribute value whose closing quote is missing",
+    _Codes.ERR_ATTRIBUTE_WITHOUT_VALUE: "an attribute without a value",
+    _Codes.ERR_ATTRIBUTE_REDEFINED: "an attribute stands twice in one tag",
+    _Codes.ERR_SPACE_REQUIRED: "white space is missing between attributes",
+    _Codes.ERR_CDATA_NOT_FINISHED: "a CDATA section is not closed",
+    _Codes.ERR_COMMENT_NOT_FINISHED: "a comment is not closed",
+    _Codes.ERR_PI_NOT_FINISHED: "a processing instruction is not closed",
+    _Codes.ERR_RESERVED_XML_NAME: "the XML declaration is not at the very beginning",
+    _Codes.ERR_INVALID_CHAR: "a character that XML does not allow",
+    _Codes.ERR_INVALID_CHARREF: "a character reference to no character of XML",
+    _Codes.ERR_INVALID_ENCODING: "bytes that do not fit the document's encoding",
+    _Codes.I18N_CONV_FAILED: "bytes that do not fit the document's encoding",
+    _Codes.ERR_UNSUPPORTED_ENCODING: "an encoding that is not supported",
+    _Codes.ERR_UNKNOWN_ENCODING: "an encoding that is not known",
+    _Codes.ERR_RESOURCE_LIMIT: "beyond the limits: nested over 256 deep, or a value over 10 MB",
+    _Codes.NS_ERR_UNDEFINED_NAMESPACE: "a namespace prefix that is not declared",
+}
+
+
+def parse(body: bytes) -> etree._Element | Problem:
+    """The root element of `body`, or why there is none. Raises nothing."""
+    if (declared := _doctype(body)) is not None:
+        return declared
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        return _syntax_problem(error)
+    if root.getroottree().docinfo.internalDTD is not None:
+        return Problem(reason=_DOCTYPE_REASON, line=1, column=1)  # where exactly is not known
+    return root
+
+
+def _doctype(body: bytes) -> Problem | None:
+    text = body.removeprefix(_UTF8_BOM)
+    if b"\0" in body[:4]:
+        text = body.decode(_wide_encoding(body), "replace").encode("utf-8", "replace")
+        text = text.removeprefix(_UTF8_BOM)
+    found = _DOCTYPE.match(text)
+    if not found:
+        return None
+    before = text[: found.end() - len(b"<!DOCTYPE")]
+    return Problem(
+        reason=_DOCTYPE_REASON,
+        line=before.count(b"\n") + 1,
+        column=len(before) - before.rfind(b"\n"),
+    )
+
+
+def _wide_encoding(body: bytes) -> str:
+    """UTF-16 in the byte order that the mark says, or else the place of the first zero byte."""
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    return "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
+
+
+def _syntax_problem(error: Any) -> Problem:
+    line, column = error.position
+    reason = _REASONS.get(error.code, f"not well-formed XML (libxml2 error {error.code})")
+    return Problem(reason=reason, line=max(line or 1, 1), column=max(column or 1, 1))

@@ -1,0 +1,113 @@
+"""The verdict on one event.
+
+The strict verdict is libxml2's. Where it is no, the event is accepted all the same if it would pass
+without what the schemas do not know (*drift*), unless they are strict. xmlschema then explains what
+is left, on a copy without the unknown: its search goes astray at names that it does not know.
+"""
+
+from copy import deepcopy
+
+import xmlschema
+from lxml import etree
+from msgspec import Struct
+
+from consumer.model import Problem
+from consumer.validation import reasons
+from consumer.validation.catalogue import Gate
+from consumer.validation.places import line_of
+from consumer.validation.vocabulary import Unknown, Vocabulary
+
+_MOST_NODES = 100_000
+_MANY_NODES = 2_000
+_MOST_NAMES = 100
+_NOT_EXPLAINED = Problem(reason="does not satisfy the schemas; not explained any further")
+
+
+class Accepted(Struct, frozen=True):
+    """One event that may be normalised.
+
+    `element` is the root of a document of its own, named OrderBackorder, or OrderBackorderList
+    where the list itself is the event. Nothing of it is left out. `drift`: names unknown to the
+    schemas, such as `OrderItem/GiftWrap` or `OrderItem@giftWrap`, sorted, each once.
+    """
+
+    element: etree._Element
+    drift: tuple[str, ...] = ()
+
+
+class Judge:
+    """Both engines and the vocabulary of one schema set."""
+
+    def __init__(self, gate: Gate, model: xmlschema.XMLSchema10, *, strict: bool) -> None:
+        self._gate = gate
+        self._model = model
+        self.vocabulary = Vocabulary(model)
+        self.strict = strict
+
+    def judge(
+        self, event: etree._Element, place: str, *, large: bool = False, explain: bool = True
+    ) -> Accepted | tuple[Problem, ...]:
+        """Accept `event`, the root of a document, or say why not.
+
+        `place`: its path in the message. `large`: it may hold very many errors. Without `explain`
+        the reasons are left out, which saves most of the time that a refusal takes.
+        """
+        nodes = _nodes(event) if large else 0
+        if nodes > _MOST_NODES:
+            reason = f"more than {_MOST_NODES} elements and attributes in one event"
+            return (Problem(reason=reason, line=line_of(event), path=place),)
+        large = nodes > _MANY_NODES
+        if self._gate.passes(event, large=large):
+            return Accepted(event)
+        unknown = list(self.vocabulary.survey(event))
+        if unknown and not self.strict:
+            drift = self._drift(event, unknown, large=large)
+            if drift is not None and len(drift) <= _MOST_NAMES:
+                return Accepted(event, drift)
+        if not explain:
+            return (_NOT_EXPLAINED,)
+        return self._reasons(event, unknown, place, large=large)
+
+    def _drift(
+        self, event: etree._Element, unknown: list[Unknown], *, large: bool
+    ) -> tuple[str, ...] | None:
+        """The unknown names, if they are all that the gate objects to.
+
+        At first only what no wildcard of the schemas covers is left out, then all of it, since a
+        wildcard has its place as well.
+        """
+        for covered in sorted({each.covered for each in unknown}):
+            pruned = deepcopy(event)
+            self.vocabulary.prune(pruned, covered=covered)
+            if self._gate.passes(pruned, large=large):
+                return tuple(sorted({each.name for each in unknown if covered or not each.covered}))
+        return None
+
+    def _reasons(
+        self, event: etree._Element, unknown: list[Unknown], place: str, *, large: bool
+    ) -> tuple[Problem, ...]:
+        problems = list(reasons.unknown(unknown, place, strict=self.strict))
+        if len({each.name for each in unknown}) > _MOST_NAMES:
+            reason = f"more than {_MOST_NAMES} different names that the schemas do not know"
+            problems.append(Problem(reason=reason, line=line_of(event), path=place))
+        known = event
+        if unknown:
+            known = deepcopy(event)
+            self.vocabulary.prune(known, covered=True)
+        complaints = self._gate.complaints(known, large=large)
+        if complaints:
+            explained = list(reasons.explain(self._model, known, place))
+            problems += explained
+            if not any(problem.path for problem in explained):
+                problems += reasons.undisputed(complaints, known, place)
+        return reasons.listed(problems)
+
+
+def _nodes(event: etree._Element) -> int:
+    """The number of elements and attributes, as far as it matters."""
+    nodes = 0
+    for element in event.iter():
+        nodes += 1 + len(element.attrib)
+        if nodes > _MOST_NODES:
+            break
+    return nodes
