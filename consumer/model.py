@@ -215,6 +215,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
+_NOTHING: tuple[object, ...] = (None, {}, ())
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
@@ -222,11 +223,20 @@ def identify(source: str, type_: str, subject: str, data: Data, *, occurrence: i
     """The id of a fact: a digest of everything the fact says, 32 hexadecimal characters.
 
     The same fact gets the same id however it arrived, since transport, time of arrival, attribute
-    order, prefixes and white space are not part of `data`. `occurrence` tells apart facts that say
-    the very same within one message (the same item twice on one order).
+    order, prefixes and white space are not part of `data`. What is not known is not part of the
+    digest, so that a later version may add fields without giving old facts new ids. `occurrence`
+    tells apart facts that say the very same within one message (the same item twice on one order).
     """
-    said = _canonical.encode((source, type_, subject, occurrence, data))
+    said = _canonical.encode((source, type_, subject, occurrence, _known(data)))
     return hashlib.sha256(said).hexdigest()[:32]
+
+
+def _known(value: object) -> object:
+    """A value without the fields that hold nothing."""
+    if not isinstance(value, Struct):
+        return value
+    fields = ((name, _known(getattr(value, name))) for name in value.__struct_fields__)
+    return {name: known for name, known in fields if known not in _NOTHING}
 
 
 def event(

@@ -1,0 +1,82 @@
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from consumer.normalisation.xml import NAMESPACE, put_back, read, take_node, take_nodes, take_text
+
+
+def parsed(inner: str, attributes: str = "") -> Any:
+    return read(etree.fromstring(f'<Root xmlns="{NAMESPACE}" {attributes}>{inner}</Root>'))
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        ("", None),
+        (" \n ", None),
+        ("<!-- nothing -->", None),
+        ("  a text ", "a text"),
+        ("a <!-- parted -->t<?by nothing?>ext", "a text"),
+        ("<![CDATA[<b>]]>", "<b>"),
+        ("<A/>", {"A": None}),
+        ("<A><!-- nothing --></A>", {"A": None}),
+        ("<A> 1 </A><B>2</B><A>3</A>", {"A": ["1", "3"], "B": "2"}),
+        ("<A/><A/>", {"A": [None, None]}),
+        ('<A id="">Brown</A>', {"A": {"id": None, "#text": "Brown"}}),
+        ('<A id="7"><id>8</id></A>', {"A": {"id": ["7", "8"]}}),
+        ("one<A/> <!-- - --> two <B/>", {"A": None, "B": None, "#text": ["one", "two"]}),
+        ('<o:A xmlns:o="urn:o" o:b="1"/>', {"{urn:o}A": {"{urn:o}b": "1"}}),
+        ('<A xmlns=""/>', {"{}A": None}),
+        (f'<p:A xmlns:p="{NAMESPACE}"/>', {"A": None}),
+    ],
+)
+def test_reading(inner: str, expected: Any) -> None:
+    assert parsed(inner) == expected
+
+
+def test_attributes_are_sorted_and_schema_hints_left_out() -> None:
+    xsi = "http://www.w3.org/2001/XMLSchema-instance"
+    hint = f'xmlns:xsi="{xsi}" xsi:schemaLocation="{NAMESPACE} x.xsd"'
+    assert list(parsed("", f'b=" 2 " {hint} a="1"').items()) == [("a", "1"), ("b", "2")]
+    assert parsed("text", hint) == "text"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "rest"),
+    [
+        ("a", "a", {}),
+        (None, None, {}),
+        (["a", "b"], "a", {"x": "b"}),
+        (["a", "b", "c"], "a", {"x": ["b", "c"]}),
+        ([None, "b"], None, {"x": "b"}),
+        ({"id": "1", "#text": "a"}, "a", {"x": {"id": "1"}}),
+        ({"id": "1"}, None, {"x": {"id": "1"}}),
+        ([{"id": "1", "#text": "a"}, "b"], "a", {"x": [{"id": "1"}, "b"]}),
+        ({"b": None, "#text": ["a", "c"]}, None, {"x": {"b": None, "#text": ["a", "c"]}}),
+    ],
+)
+def test_taking_a_text_leaves_everything_else(value: Any, text: str | None, rest: Any) -> None:
+    node = {"x": value}
+    assert take_text(node, "x") == text
+    assert node == rest
+
+
+def test_taking_nodes() -> None:
+    node = {"one": {"a": "1"}, "text": "t", "many": [{"a": "1"}, None, "t"], "none": None}
+    assert take_nodes(dict(node), "many") == [{"a": "1"}, {}, {"#text": "t"}]
+    assert take_nodes(node, "one") == [{"a": "1"}]
+    assert take_nodes(node, "absent") == []
+    assert take_node(node, "text") == {"#text": "t"}
+    assert take_node(node, "none") == {}
+    assert take_node(node, "many") == {"a": "1"}
+    assert node == {"many": [None, "t"]}
+
+
+def test_putting_back_changes_no_list_that_others_hold() -> None:
+    shared = ["1"]
+    node: dict[str, Any] = {"x": shared}
+    put_back(node, "x", {"a": "2"}, {})
+    put_back(node, "y", {})
+    assert node == {"x": ["1", {"a": "2"}]}
+    assert shared == ["1"]
