@@ -1,0 +1,144 @@
+"""The journal on SQLite: one file, embedded, the default.
+
+How it works. Appends and everything else that changes something go to one writer thread, which
+commits all that waits in one synced transaction (`sqlite_writer`). Questions go to one reader
+thread (`sqlite_reader`). What is written and asked stands in `sqlite_writes`, `sqlite_reads` and
+`sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open the file in `sqlite_file`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from consumer.errors import JournalUnavailable, JournalUnusable
+from consumer.journal import sqlite_reads, sqlite_writes
+from consumer.journal.moments import to_micros
+from consumer.journal.sqlite_reader import Reader
+from consumer.journal.sqlite_writer import Writer
+from consumer.model import (
+    Backorder,
+    Entry,
+    Outcome,
+    Parked,
+    Positions,
+    Quarantined,
+    Record,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_PRUNE_STEP = 1_000
+
+
+class SqliteJournal:
+    """`ports.Journal` in the file `path`, open for as long as it is entered.
+
+    Entering makes directories and file where they are missing, locks the file against a second
+    daemon and migrates its schema. With `readonly` it takes no lock, makes nothing and changes
+    nothing: for commands beside a running daemon. Raises `JournalUnusable` with path, reason and
+    what to do.
+
+    `Positions.oldest` is 0 while no event is held. `advance` sets the cursor to what it is told,
+    backwards too (replay). Pruning also forgets order lines that ended before the moment it is
+    given.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        self._path = path
+        self._readonly = readonly
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._writer = None if self._readonly else Writer(self._path)
+            if self._writer:
+                await self._writer.open()
+                stack.push_async_callback(self._writer.close)
+            self._reader = Reader(self._path, self._writer.stand if self._writer else None)
+            await self._reader.open()
+            stack.push_async_callback(self._reader.close)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def append(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+        """See `ports.Journal`."""
+        weight = sum(len(entry.events) + len(entry.refusals) for entry in entries)
+        outcomes: Sequence[Outcome] = await self._do(sqlite_writes.append, entries, weight=weight)
+        return outcomes
+
+    async def read(
+        self, after: int, *, limit: int, max_bytes: int = 16_777_216, source: str | None = None
+    ) -> Sequence[Record]:
+        """See `ports.Journal`."""
+        return await self._ask(sqlite_reads.read, after, limit, max_bytes, source)
+
+    async def positions(self) -> Positions:
+        """See `ports.Journal`. `pending` is exact."""
+        return await self._ask(sqlite_reads.positions)
+
+    async def enroll(self, sinks: Mapping[str, bool]) -> Mapping[str, int]:
+        """See `ports.Journal`."""
+        cursors: Mapping[str, int] = await self._do(sqlite_writes.enroll, sinks)
+        return cursors
+
+    async def advance(self, sink: str, seq: int, refused: Mapping[int, str]) -> None:
+        """See `ports.Journal`."""
+        await self._do(sqlite_writes.advance, sqlite_writes.Advance(sink, seq, refused))
+
+    async def quarantined(self, id_prefix: str = "", *, limit: int = 1000) -> Sequence[Quarantined]:
+        """See `ports.Journal`."""
+        return await self._ask(sqlite_reads.quarantined, id_prefix, limit)
+
+    async def parked(self, sink: str | None = None, *, limit: int = 1000) -> Sequence[Parked]:
+        """See `ports.Journal`."""
+        return await self._ask(sqlite_reads.parked, sink, limit)
+
+    async def backorders(
+        self, *, source: str | None = None, ended: bool = False, limit: int = 1000
+    ) -> Sequence[Backorder]:
+        """See `ports.Journal`. `source` is the name of a configured source."""
+        return await self._ask(
+            sqlite_reads.backorders, origin=source, with_ended=ended, limit=limit
+        )
+
+    async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
+        """See `ports.Journal`. Without sinks only the moment counts."""
+        step = sqlite_writes.Prune(to_micros(before), tuple(sinks), _PRUNE_STEP)
+        removed, more = 0, True
+        while more:
+            done: sqlite_writes.Pruned = await self._do(sqlite_writes.prune, step)
+            removed, more = removed + done.events, done.more
+        return removed
+
+    async def probe(self) -> None:
+        """See `ports.Journal`. A real commit, synced like any other."""
+        await self._do(sqlite_writes.probe, None)
+
+    async def _do(
+        self, run: Callable[..., Sequence[Any]], argument: object, *, weight: int = 1
+    ) -> Any:
+        if self._writer is None:
+            raise JournalUnusable(
+                f"journal {self._path}: it was opened for reading only",
+                "Only the daemon changes its journal",
+            )
+        return await self._writer.submit(run, argument, weight=weight)
+
+    async def _ask(
+        self,
+        question: Callable[Concatenate[Any, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        try:
+            return await self._reader.ask(question, *args, **kwargs)
+        except JournalUnavailable:
+            if self._writer is None:
+                raise
+            await self.probe()  # the writer finds out what is wrong, and mends it if it can
+            return await self._reader.ask(question, *args, **kwargs)

@@ -1,0 +1,238 @@
+-- Every statement of the SQLite journal, by name.
+--
+-- Batches travel as ONE parameter, a JSON array, and come back as ONE row. That is not for beauty:
+-- Python gives up its interpreter lock around every step of a statement, and under load a thread
+-- waits milliseconds to get it back. One step a batch, and not one a row, is what keeps the
+-- journal fast while the event loop is busy.
+
+-- --- append --------------------------------------------------------------------------------
+
+-- name: head
+-- The highest sequence number ever given out.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0);
+
+-- name: known_ids
+-- Which of these event ids the journal holds. ids: JSON array. Gives a JSON array.
+SELECT json_group_array(id) FROM events WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: insert_events
+-- Append new events after `head`. rows: JSON array of sqlite_rows.Row; bodies: all of them in one.
+INSERT INTO events (seq, id, recorded, origin, source, type, subject, body)
+SELECT
+    :head + 1 + key,
+    json_extract(value, '$[0]'),
+    :recorded,
+    json_extract(value, '$[1]'),
+    json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'),
+    json_extract(value, '$[4]'),
+    substr(:bodies, json_extract(value, '$[5]') + 1, json_extract(value, '$[6]'))
+FROM json_each(:rows);
+
+-- name: update_backorders
+-- Carry the state of order lines along, event by event. `since` stays while a line is open and
+-- begins anew when it comes back; `ended` is when it was first cleared.
+INSERT INTO backorders (
+    source, subject, origin, type, order_number, line, item, description, quantity, delay,
+    expected, since, updated, ended, seq
+)
+SELECT
+    json_extract(value, '$[2]'),
+    json_extract(value, '$[4]'),
+    json_extract(value, '$[1]'),
+    json_extract(value, '$[3]'),
+    json_extract(value, '$[7]'),
+    json_extract(value, '$[8]'),
+    json_extract(value, '$[9]'),
+    json_extract(value, '$[10]'),
+    json_extract(value, '$[11]'),
+    json_extract(value, '$[12]'),
+    json_extract(value, '$[13]'),
+    :recorded,
+    json_extract(value, '$[14]'),
+    iif(json_extract(value, '$[3]') = 'backorder.cleared', :recorded, NULL),
+    :head + 1 + key
+FROM json_each(:rows)
+WHERE true -- tells the parser that ON CONFLICT is no join constraint
+ON CONFLICT (source, subject) DO UPDATE SET
+    origin = excluded.origin,
+    type = excluded.type,
+    order_number = excluded.order_number,
+    line = excluded.line,
+    item = excluded.item,
+    description = excluded.description,
+    quantity = excluded.quantity,
+    delay = excluded.delay,
+    expected = excluded.expected,
+    since = iif(ended IS NOT NULL AND excluded.ended IS NULL, excluded.since, since),
+    updated = excluded.updated,
+    ended = iif(excluded.ended IS NULL, NULL, coalesce(ended, excluded.ended)),
+    seq = excluded.seq;
+
+-- name: quarantine
+-- Keep a refused payload. The same bytes again: count, and keep the newest reasons.
+INSERT INTO quarantine (
+    id, source, system, origin, first_seen, last_seen, times, problems, attributes, body
+)
+VALUES (:id, :source, :system, :origin, :now, :now, 1, :problems, :attributes, :body)
+ON CONFLICT (id) DO UPDATE SET
+    last_seen = excluded.last_seen,
+    times = times + 1,
+    problems = excluded.problems;
+
+-- --- cursors -------------------------------------------------------------------------------
+
+-- name: enroll
+-- Give a sink that has none a cursor: before the oldest event, or at the head.
+INSERT INTO cursors (sink, seq)
+VALUES (
+    :sink,
+    iif(:from_oldest, coalesce((SELECT min(seq) - 1 FROM events), :head), :head)
+)
+ON CONFLICT (sink) DO NOTHING;
+
+-- name: cursor
+SELECT seq FROM cursors WHERE sink = :sink;
+
+-- name: advance
+INSERT INTO cursors (sink, seq) VALUES (:sink, :seq)
+ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq;
+
+-- name: park
+-- Remember that a sink refused an event; refused once more, the newest reason counts.
+INSERT INTO parked (sink, seq, reason, parked) VALUES (:sink, :seq, :reason, :now)
+ON CONFLICT (sink, seq) DO UPDATE SET reason = excluded.reason, parked = excluded.parked;
+
+-- --- reading -------------------------------------------------------------------------------
+
+-- name: read
+-- A page of the log after `after`: as many events as fit into max_bytes, and one in any case.
+-- Gives a JSON array of what stands in the columns, and all bodies in one.
+WITH page AS (
+    SELECT seq, body FROM events WHERE seq > :after ORDER BY seq LIMIT :limit
+),
+sized AS (
+    SELECT
+        seq,
+        length(body) AS size,
+        sum(length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total
+    FROM page
+)
+SELECT
+    json_group_array(json_array(
+        size, json_array(seq, recorded, origin, id, source, type, subject)
+    )),
+    CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
+FROM sized CROSS JOIN events USING (seq)
+WHERE total <= :max_bytes OR total = size;
+
+-- name: read_origin
+-- The same for the events of one configured source.
+WITH page AS (
+    SELECT seq, body FROM events
+    WHERE origin = :origin AND seq > :after ORDER BY seq LIMIT :limit
+),
+sized AS (
+    SELECT
+        seq,
+        length(body) AS size,
+        sum(length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total
+    FROM page
+)
+SELECT
+    json_group_array(json_array(
+        size, json_array(seq, recorded, origin, id, source, type, subject)
+    )),
+    CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
+FROM sized CROSS JOIN events USING (seq)
+WHERE total <= :max_bytes OR total = size;
+
+-- name: ends
+-- The journal's ends, the number of quarantined payloads, and up to where it was pruned.
+SELECT
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
+    coalesce((SELECT min(seq) FROM events), 0),
+    (SELECT count(*) FROM quarantine),
+    (SELECT value FROM marks WHERE name = 'pruned');
+
+-- name: cursors
+-- Every cursor with what is before it. Nothing above `pruned` is missing, so that is a
+-- subtraction; only what pruning left standing below is counted one by one.
+SELECT
+    sink,
+    seq,
+    max(0, :head - max(seq, :pruned))
+    + (
+        SELECT count(*) FROM events
+        WHERE events.seq > cursors.seq AND events.seq <= :pruned
+    ),
+    (SELECT recorded FROM events WHERE events.seq > cursors.seq ORDER BY events.seq LIMIT 1),
+    (SELECT count(*) FROM parked WHERE parked.sink = cursors.sink)
+FROM cursors
+ORDER BY sink;
+
+-- name: quarantined
+-- ids are hexadecimal, so everything that starts with the prefix sorts below prefix || 'g'.
+SELECT id, source, system, origin, first_seen, last_seen, times, problems, attributes, body
+FROM quarantine
+WHERE id >= :prefix AND id < :prefix || 'g'
+ORDER BY first_seen, rowid
+LIMIT :limit;
+
+-- name: parked
+SELECT
+    parked.sink, parked.seq, parked.reason, parked.parked, events.recorded, events.origin,
+    events.id, events.source, events.type, events.subject, events.body
+FROM parked LEFT JOIN events ON events.seq = parked.seq
+WHERE :sink IS NULL OR parked.sink = :sink
+ORDER BY parked.seq, parked.sink
+LIMIT :limit;
+
+-- name: backorders
+-- Order lines, those waiting longest first.
+SELECT
+    source, subject, origin, type, order_number, line, item, description, quantity, delay,
+    expected, since, updated, ended, seq
+FROM backorders
+WHERE (:with_ended OR ended IS NULL) AND (:origin IS NULL OR origin = :origin)
+ORDER BY since, seq
+LIMIT :limit;
+
+-- --- pruning -------------------------------------------------------------------------------
+
+-- name: passed
+-- The sequence that every one of these sinks has passed; 0 if one of them has no cursor.
+SELECT min(coalesce(cursors.seq, 0))
+FROM json_each(:sinks) LEFT JOIN cursors ON cursors.sink = json_each.value;
+
+-- name: prunable
+-- A step's worth of events that may go. Gives a JSON array of sequence numbers. The third condition
+-- ends it at once where a sink that is down for long has passed nothing that is left.
+SELECT json_group_array(seq) FROM (
+    SELECT seq FROM events INDEXED BY events_recorded
+    WHERE
+        recorded < :before
+        AND seq <= :passed
+        AND :passed >= (SELECT min(seq) FROM events)
+        AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.seq = events.seq)
+    LIMIT :step
+);
+
+-- name: delete_events
+DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: mark_pruned
+UPDATE marks SET value = max(value, :seq) WHERE name = 'pruned';
+
+-- name: forget_ended
+-- Order lines that ended that long ago have no events any more either.
+DELETE FROM backorders WHERE (source, subject) IN (
+    SELECT source, subject FROM backorders
+    WHERE ended IS NOT NULL AND ended < :before
+    LIMIT :step
+);
+
+-- --- proof ---------------------------------------------------------------------------------
+
+-- name: probe
+UPDATE marks SET value = value + 1 WHERE name = 'probes';

@@ -1,0 +1,185 @@
+"""The SQLite journal keeps the promises of `ports.Journal`, and those of its own."""
+
+import asyncio
+import sqlite3
+import struct
+from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import JournalUnavailable, JournalUnusable
+from consumer.journal import sqlite_writer
+from consumer.journal.sqlite import SqliteJournal
+from consumer.model import utc_now
+from consumer.ports import Journal
+from consumer.testing.builders import data, entry, event
+from consumer.testing.journal import JournalSuite
+from journal_process import appending
+from waiting import until
+
+FAT = {"padding": "x" * 4_000}
+
+
+class TestSqliteJournal(JournalSuite):
+    @pytest.fixture
+    async def journal(self, tmp_path: Path) -> AsyncIterator[Journal]:
+        async with SqliteJournal(tmp_path / "made" / "here" / "journal.db") as journal:
+            yield journal
+
+
+def commits(path: Path) -> int:
+    """How many transactions are in the write-ahead log: frames that tell the database's size."""
+    log = Path(f"{path}-wal").read_bytes()
+    header, frame_header = 32, 24
+    (page,) = struct.unpack_from(">I", log, 8)
+    frames = range(header, len(log), frame_header + page)
+    return sum(struct.unpack_from(">I", log, frame + 4)[0] > 0 for frame in frames)
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def permissions(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def contents(directory: Path) -> Mapping[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        before = commits(path)
+        await asyncio.gather(*(journal.append([entry(event(n))]) for n in range(1_000)))
+        assert 1 <= commits(path) - before <= 100
+
+
+async def test_everything_is_still_there_after_closing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(event(1))])
+        await journal.enroll({"sink": True})
+        positions = await journal.positions()
+    assert sorted(contents(tmp_path)) == ["journal.db", "journal.db.lock"]
+    assert permissions(path) & 0o007 == 0  # personal data is in it
+    async with SqliteJournal(path) as journal:
+        assert await journal.positions() == positions
+    with pytest.raises(JournalUnavailable, match="closed"):
+        await journal.append([entry(event(2))])
+    with pytest.raises(JournalUnavailable, match="closed"):
+        await journal.positions()
+
+
+async def test_closing_commits_what_waits(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        calls = [asyncio.ensure_future(journal.append([entry(event(n))])) for n in range(50)]
+        await asyncio.sleep(0)
+    assert [outcome.accepted for (outcome,) in await asyncio.gather(*calls)] == [1] * 50
+
+
+async def test_the_log_stays_small_while_readers_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "_WAL_BYTES", 1 << 20)
+    path, largest = tmp_path / "journal.db", 0
+    async with SqliteJournal(path) as journal, SqliteJournal(path, readonly=True) as beside:
+
+        async def read_on(reader: SqliteJournal) -> None:
+            while True:
+                await reader.read(0, limit=50)
+
+        readers = [asyncio.ensure_future(read_on(reader)) for reader in (journal, beside)]
+        for n in range(0, 1_000, 50):
+            batch = [event(m, data=data(m, extra=FAT)) for m in range(n, n + 50)]
+            await journal.append([entry(*batch)])
+            largest = max(largest, size(Path(f"{path}-wal")))
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+    assert largest < 4 << 20
+    assert size(path) > 4 << 20
+
+
+async def test_pruning_gives_space_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(*(event(n, data=data(n, extra=FAT)) for n in range(2_000)))])
+    full = size(path)
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(*(event(n, type="backorder.cleared") for n in range(2_000)))])
+        await journal.prune(utc_now() + timedelta(seconds=1), [])
+        assert list(await journal.backorders(ended=True)) == []
+    assert size(path) < full // 2
+
+
+# --- readonly: beside a daemon -----------------------------------------------------------------
+
+
+async def test_a_reader_sees_what_another_process_commits(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with appending(path, first=1) as appender:
+        appender.read(1)
+        async with SqliteJournal(path, readonly=True) as journal:
+            seen: list[int] = []
+
+            async def saw_more() -> bool:
+                seen.extend(r.seq for r in await journal.read(seen[-1] if seen else 0, limit=99))
+                return len(seen) >= 200
+
+            await until(saw_more)
+            assert seen == list(range(1, len(seen) + 1))
+            appender.kill()  # its log is left behind, and still holds the newest events
+            head = (await journal.positions()).head
+        assert head >= len(appender.committed)
+        async with SqliteJournal(path, readonly=True) as journal:
+            # what it was committing when it died may have made it, too
+            assert (await journal.positions()).head >= head
+
+
+async def test_a_reader_changes_and_makes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(event(1))])
+    before = contents(tmp_path)
+    async with SqliteJournal(path, readonly=True) as journal:
+        assert len(await journal.read(0, limit=9)) == 1
+        with pytest.raises(JournalUnusable, match="opened for reading only"):
+            await journal.append([entry(event(2))])
+        assert contents(tmp_path) == before
+
+
+async def test_a_reader_follows_a_daemon_that_comes_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path):
+        pass
+    async with SqliteJournal(path, readonly=True) as reader:
+        for n in range(1, 4):
+            async with SqliteJournal(path) as journal:
+                await journal.append([entry(event(n))])
+                assert len(await reader.read(0, limit=9)) == n
+            assert len(await reader.read(0, limit=9)) == n
+
+
+async def test_without_a_journal_a_reader_says_so_and_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(JournalUnusable, match=r"nowhere/journal\.db: there is none"):
+        async with SqliteJournal(tmp_path / "nowhere" / "journal.db", readonly=True):
+            pass
+    assert contents(tmp_path) == {}
+
+
+async def test_a_foreign_reader_does_not_hold_up_commits(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(event(1))])
+        with closing(sqlite3.connect(path)) as foreign:
+            foreign.execute("BEGIN")
+            assert foreign.execute("SELECT count(*) FROM events").fetchone() == (1,)
+            (outcome,) = await journal.append([entry(event(2))])
+            assert outcome.accepted == 1
+            assert foreign.execute("SELECT count(*) FROM events").fetchone() == (1,)

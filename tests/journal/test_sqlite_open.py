@@ -1,0 +1,173 @@
+"""Opening a journal: a clear error for each way in which it cannot be used."""
+
+import asyncio
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import JournalUnusable
+from consumer.journal import sqlite_file
+from consumer.journal.sqlite import SqliteJournal
+from consumer.testing.builders import entry, event
+from file_limit import no_file_larger_than
+
+
+async def refusal_to_open(path: Path, *, readonly: bool = False) -> JournalUnusable:
+    with pytest.raises(JournalUnusable) as raised:
+        async with SqliteJournal(path, readonly=readonly):
+            pass
+    assert str(path) in raised.value.reason
+    assert raised.value.hint
+    return raised.value
+
+
+async def a_journal(path: Path, events: int = 200) -> None:
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(*(event(n) for n in range(events)))])
+
+
+# --- the lock ----------------------------------------------------------------------------------
+
+
+async def test_a_second_daemon_is_told_about_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        refused = await refusal_to_open(path)
+        assert f"process {os.getpid()}" in refused.reason
+        assert f"{path}.lock" in refused.reason
+        await journal.append([entry(event(1))])
+    await a_journal(path)
+
+
+async def test_a_cancelled_opening_lets_go_of_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for turns in range(4):
+        opening = asyncio.ensure_future(SqliteJournal(path).__aenter__())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    await a_journal(path)
+
+
+# --- the file ----------------------------------------------------------------------------------
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"not at all a database\n" * 500)
+
+
+def cut_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def foreign(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (garbage, "it is no SQLite database"),
+        (cut_short, "it is damaged"),
+        (newer, r"newer version of this program wrote it \(its schema is 99, this version knows 1"),
+        (foreign, "database of another program"),
+        (directory, "it is a directory"),
+    ],
+)
+async def test_what_is_no_usable_journal(
+    tmp_path: Path, spoil: Callable[[Path], None], reason: str, readonly: bool
+) -> None:
+    path = tmp_path / "journal.db"
+    await a_journal(path)
+    spoil(path)
+    before = path.read_bytes() if path.is_file() else None
+    refused = await refusal_to_open(path, readonly=readonly)
+    assert re.search(reason, refused.reason)
+    assert before is None or path.read_bytes() == before
+
+
+async def test_a_place_where_nothing_may_be_made() -> None:
+    # sysfs takes no new files, not even from root: "access is denied" or "read-only"
+    refused = await refusal_to_open(Path("/sys/journal.db"))
+    assert "access is denied" in refused.reason or "read-only" in refused.reason
+
+
+async def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = await refusal_to_open(tmp_path / "file" / "journal.db")
+    assert "its directory is a file" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        (0, "a limit on the size of files is reached"),  # the lock
+        (20_000, "the disk cannot be read or written"),  # the schema
+    ],
+)
+async def test_a_disk_that_takes_nothing(tmp_path: Path, size: int, reason: str) -> None:
+    path = tmp_path / "journal.db"
+    with no_file_larger_than(size):
+        refused = await refusal_to_open(path)
+    assert reason in refused.reason
+    await a_journal(path)  # what was begun does not stand in the way
+
+
+async def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.touch()
+    await a_journal(path)
+
+
+# --- the schema --------------------------------------------------------------------------------
+
+NEXT = "ALTER TABLE cursors ADD COLUMN note TEXT NOT NULL DEFAULT 'from schema 2';"
+
+
+async def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    steps = (*sqlite_file.MIGRATIONS, NEXT)
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(event(1))])
+        await journal.enroll({"sink": True})
+    with pytest.raises(JournalUnusable, match="Start the daemon once"):
+        sqlite_file.open_reader(path, shared=False, steps=steps)
+    with closing(sqlite_file.open_writer(path, steps)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
+        assert connection.execute("SELECT * FROM cursors").fetchall() == [
+            ("sink", 0, "from schema 2")
+        ]
+        assert connection.execute("SELECT id FROM events").fetchall() == [(event(1).id,)]
+    refused = await refusal_to_open(path)
+    assert "newer version" in refused.reason
+
+
+async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await a_journal(path)
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        sqlite_file.open_writer(path, (*sqlite_file.MIGRATIONS, f"{NEXT} DROP TABLE missing;"))
+    await a_journal(path)
+    with closing(sqlite_file.open_writer(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert len(connection.execute("PRAGMA table_info(cursors)").fetchall()) == 2
