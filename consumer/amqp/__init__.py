@@ -1,0 +1,45 @@
+"""AMQP 0-9-1 for sources and sinks: the only place that knows the driver (aiormq and pamqp).
+
+Rules
+- Plain connections. The driver's "robust" ones restore everything together, so that one missing
+  queue keeps all others away; here whoever needs a link or a channel opens it again by itself,
+  with jittered waits, and trouble with one queue is trouble with that queue only.
+- Nothing is declared unless the configuration says so: the queues are somebody else's.
+- A delivery tag never leaves the channel it came on; acks and confirms are batched.
+- The driver's errors become `consumer.errors.Unavailable` here, worded for the operator.
+
+    options.py       what a user can configure about a link
+    trouble.py       driver errors → reasons
+    link.py          one connection, tried at several addresses in turn
+    channel.py       a channel whose deliveries and confirms cost no task each
+    subscription.py  consuming one queue: take batches, acknowledge up to a delivery
+    supervisor.py    keeps queues consumed over lost connections and missing queues
+    publisher.py     publishing batches with confirms in flight together
+
+The driver is aiormq, on which aio-pika is built: aio-pika's own layer makes an object with forty
+attributes and a task of every delivery and a task of every publish, which is most of the cost.
+"""
+
+from consumer.amqp.channel import Delivery
+from consumer.amqp.link import Dialer, Link, Queue
+from consumer.amqp.options import AmqpTls, Heartbeat, LinkSettings, ReconnectSettings, check_urls
+from consumer.amqp.publisher import Letter, Publisher
+from consumer.amqp.subscription import Subscription
+from consumer.amqp.supervisor import Consumption, Supervisor
+
+__all__ = [
+    "AmqpTls",
+    "Consumption",
+    "Delivery",
+    "Dialer",
+    "Heartbeat",
+    "Letter",
+    "Link",
+    "LinkSettings",
+    "Publisher",
+    "Queue",
+    "ReconnectSettings",
+    "Subscription",
+    "Supervisor",
+    "check_urls",
+]

@@ -1,0 +1,80 @@
+"""What a user can configure about a link to a broker, the same for sources and sinks."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from consumer.settings import Duration, Secret, Section
+
+_SCHEMES = ("amqp", "amqps")
+
+
+class AmqpTls(Section, frozen=True, kw_only=True):
+    """`tls`: how an `amqps://` link is secured; without it the system's CAs are trusted.
+
+    `ca` is a PEM file of CA certificates trusted instead of the system's, `certificate` and `key`
+    PEM files of a client certificate, `server_name` the name that the broker's certificate is for
+    where that is not the host in the URL. `verify = false` accepts any certificate.
+    """
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    server_name: str = ""
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        if self.key and not self.certificate:
+            raise ValueError("key needs a certificate")
+
+
+class ReconnectSettings(Section, frozen=True, kw_only=True):
+    """`reconnect`: waits between attempts double from `initial` to `max`, with jitter."""
+
+    initial: Duration = Duration(0.5)
+    max: Duration = Duration(30)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.initial <= self.max:
+            raise ValueError("initial must be above zero and at most max")
+
+
+Heartbeat = Annotated[int, Meta(ge=1, le=3600, description="seconds")]
+
+
+class LinkSettings(Struct, frozen=True, kw_only=True):
+    """Everything that is needed to connect. `name` is what the broker shows for the connection."""
+
+    urls: tuple[Secret, ...]
+    name: str
+    tls: AmqpTls | None = None
+    heartbeat: int = 10
+    connect_timeout: float = 10.0
+
+
+def check_urls(urls: Sequence[Secret], tls: AmqpTls | None) -> None:
+    """Raise ValueError, which never quotes a URL, where one of them cannot be meant."""
+    if not urls:
+        raise ValueError("give at least one URL, such as amqps://user:password@host/vhost")
+    for number, url in enumerate(urls, 1):
+        which = f"URL {number}" if len(urls) > 1 else "the URL"
+        scheme = _scheme(url)
+        if scheme is None:
+            raise ValueError(
+                f"{which} is not of the form amqps://user:password@host:port/vhost"
+                " (special characters percent-encoded, such as %2F for a slash)"
+            )
+        if tls is not None and scheme != "amqps":
+            raise ValueError(f"tls is given, but {which} does not begin with amqps://")
+
+
+def _scheme(url: Secret) -> str | None:
+    """The scheme of a URL that can be dialled, None for any other."""
+    try:
+        parts = urlsplit(url.reveal())
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return None
+    return parts.scheme if parts.scheme in _SCHEMES and parts.hostname else None

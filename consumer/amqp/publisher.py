@@ -1,0 +1,228 @@
+"""Publishing batches, confirms in flight together.
+
+Rules
+- A batch goes out in a few large writes; its confirms are counted as they come, no task or future
+  for each. No separate drain: waiting for a batch's confirms bounds what is under way.
+- What the broker has confirmed is not sent twice while this channel lives. A batch that got stuck
+  (one message unroutable, a blocked broker) is offered again by the caller; only what the broker
+  has not taken is published then, and late confirms still count.
+- A lost channel loses the answers: the caller sends what lies behind the confirmed prefix again,
+  under the same message ids.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import pamqp.frame
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from consumer.amqp.channel import Confirm, Happening, LeanChannel, Returned
+from consumer.amqp.link import Link
+from consumer.amqp.trouble import translated
+from consumer.errors import Unavailable
+
+_RPC_TIMEOUT = 15.0
+_WRITE = 64 << 10
+_PERSISTENT = 2
+_APP = "backorder-consumer"
+
+
+class Letter(NamedTuple):
+    """A message to publish; `id` is unique among all that are under way."""
+
+    id: str
+    routing_key: str
+    type: str
+    content_type: str
+    timestamp: datetime
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Publisher:
+    """A channel in confirm mode that publishes to one exchange. Got from `open`."""
+
+    def __init__(self, link: Link, *, exchange: str, mandatory: bool) -> None:
+        self._link = link
+        self._exchange = exchange
+        self._mandatory = mandatory
+        self._channel: LeanChannel | None = None
+        self._next = 1
+        self._pending: OrderedDict[int, str] = OrderedDict()
+        self._confirmed: set[str] = set()
+        self._returned: dict[str, str] = {}
+        self._nacked = 0
+        self._answered = asyncio.Event()
+        self._deadline: asyncio.Timeout | None = None
+        self.trouble: Unavailable | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls, link: Link, *, exchange: str, mandatory: bool
+    ) -> "AsyncIterator[Publisher]":
+        """A publisher for the length of the block. `exchange` "" routes to queues by their name."""
+        self = cls(link, exchange=exchange, mandatory=mandatory)
+        async with link.channel(self._happened, self._lose) as channel:
+            self._channel = channel
+            with translated(link.where):
+                await channel.confirm_delivery(timeout=_RPC_TIMEOUT)
+            yield self
+
+    async def publish(self, letters: Sequence[Letter], *, within: float) -> Mapping[str, str]:
+        """Publish in order and wait for all confirms; return the ids that could not be routed, why.
+
+        Raises `Unavailable` where the broker did not take all of them `within` seconds; its
+        `delivered` counts the letters from the start that the broker has.
+        """
+        try:
+            async with asyncio.timeout(within) as self._deadline:
+                await self._link.ready()
+                await self._send(self._new(letters))
+                await self._answers()
+        except TimeoutError:
+            if any(not self._is_answered(letter.id) for letter in letters):
+                raise await self._explain(letters, within) from None
+        finally:
+            self._deadline = None
+        if self._nacked:
+            reason = (
+                f"{self._link.where}: the broker refused to store {self._nacked} messages (nack)"
+            )
+            raise Unavailable(reason, delivered=self._prefix(letters))
+        returned, self._returned = self._returned, {}
+        return returned
+
+    def _is_answered(self, id_: str) -> bool:
+        return id_ in self._confirmed or id_ in self._returned
+
+    def forget(self) -> None:
+        """The last batch is done with: should the same ids come again, they are to be sent."""
+        self._confirmed.clear()
+
+    def _new(self, letters: Sequence[Letter]) -> Sequence[Letter]:
+        """Those that the broker has not confirmed and that are not under way."""
+        self._confirmed &= {letter.id for letter in letters}
+        known = self._confirmed.union(self._pending.values())
+        return [letter for letter in letters if letter.id not in known]
+
+    async def _send(self, letters: Sequence[Letter]) -> None:
+        self._nacked = 0
+        for letter in letters:
+            self._returned.pop(letter.id, None)
+        for payload, ids in self._writes(letters):
+            if self.trouble is not None:
+                raise TimeoutError
+            await self._link.write(payload)
+            for id_ in ids:
+                self._pending[self._next] = id_
+                self._next += 1
+
+    def _writes(self, letters: Sequence[Letter]) -> Iterator[tuple[bytes, Sequence[str]]]:
+        """Marshalled frames of several letters together, with the ids of these letters."""
+        frames: list[bytes] = []
+        ids: list[str] = []
+        size = 0
+        for letter in letters:
+            frames.append(self._marshal(letter))
+            ids.append(letter.id)
+            size += len(frames[-1])
+            if size >= _WRITE:
+                yield b"".join(frames), ids
+                frames, ids, size = [], [], 0
+        if ids:
+            yield b"".join(frames), ids
+
+    def _marshal(self, letter: Letter) -> bytes:
+        if self._channel is None:
+            raise RuntimeError("not open")
+        about = Basic.Properties(
+            content_type=letter.content_type,
+            headers=dict(letter.headers) or None,
+            delivery_mode=_PERSISTENT,
+            message_id=letter.id,
+            timestamp=letter.timestamp,
+            message_type=letter.type,
+            app_id=_APP,
+        )
+        most, body = self._channel.max_content_size, letter.body
+        frames: Sequence[pamqp.frame.FrameTypes] = (
+            Basic.Publish(
+                exchange=self._exchange,
+                routing_key=letter.routing_key,
+                mandatory=self._mandatory,
+            ),
+            ContentHeader(body_size=len(body), properties=about),
+            *(ContentBody(body[start : start + most]) for start in range(0, len(body), most)),
+        )
+        number = self._channel.number
+        return b"".join(pamqp.frame.marshal(frame, number) for frame in frames)
+
+    async def _answers(self) -> None:
+        while self._pending:
+            if self.trouble is not None:
+                raise TimeoutError
+            self._answered.clear()
+            await self._answered.wait()
+
+    async def _explain(self, letters: Sequence[Letter], within: float) -> Unavailable:
+        """Why it took too long."""
+        delivered = self._prefix(letters)
+        if self.trouble is not None:
+            return Unavailable(self.trouble.reason, delivered=delivered)
+        if await self._is_blocked():
+            why = "the broker blocks publishers: it is short of memory or disk space"
+        else:
+            why = f"no confirm from the broker within {within:g} s"
+        return Unavailable(f"{self._link.where}: {why}", delivered=delivered)
+
+    async def _is_blocked(self) -> bool:
+        try:
+            async with asyncio.timeout(0):
+                await self._link.ready()
+        except TimeoutError:
+            return True
+        return False
+
+    def _prefix(self, letters: Sequence[Letter]) -> int:
+        """How many letters from the start the broker has taken and routed."""
+        for count, letter in enumerate(letters):
+            if letter.id not in self._confirmed:
+                return count
+        return len(letters)
+
+    def _happened(self, happening: Happening) -> None:
+        if isinstance(happening, Returned):
+            self._returned[happening.message_id] = (
+                f"the broker could not route it: {happening.why}"
+                f" (routing key {happening.routing_key!r})"
+            )
+        elif isinstance(happening, Confirm):
+            self._confirm(happening)
+
+    def _confirm(self, confirm: Confirm) -> None:
+        if confirm.multiple:
+            while self._pending and next(iter(self._pending)) <= confirm.tag:
+                self._settle(self._pending.popitem(last=False)[1], taken=confirm.taken)
+        elif (id_ := self._pending.pop(confirm.tag, None)) is not None:
+            self._settle(id_, taken=confirm.taken)
+        if not self._pending:
+            self._answered.set()
+
+    def _settle(self, id_: str, *, taken: bool) -> None:
+        if not taken:
+            self._nacked += 1
+        elif id_ not in self._returned:
+            self._confirmed.add(id_)
+
+    def _lose(self, trouble: Unavailable) -> None:
+        self.trouble = self.trouble or trouble
+        self._answered.set()
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time())

@@ -1,0 +1,235 @@
+"""A sink that publishes to RabbitMQ: an exchange, or one queue.
+
+Each event is one persistent message in CloudEvents structured mode. An event counts as delivered
+when the broker has confirmed it, that is, has it on disk in a durable queue. Nothing is declared
+unless `declare = "active"` says so. The sink connects when it has something to deliver; waiting
+between attempts is the dispatcher's business.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from string import Formatter
+from typing import Literal, Self
+
+import msgspec
+
+from consumer.amqp import (
+    AmqpTls,
+    Dialer,
+    Heartbeat,
+    Letter,
+    Link,
+    LinkSettings,
+    Publisher,
+    check_urls,
+)
+from consumer.errors import Unavailable
+from consumer.model import Record
+from consumer.settings import Duration, Secret, SinkOptions, Text
+
+_CONTENT_TYPE = "application/cloudevents+json"
+_LONGEST_KEY = 255
+_TYPE_PREFIX = "backorder."
+_FIELDS: Mapping[str, Callable[[Record], str]] = {
+    "system": lambda record: record.system,
+    "type": lambda record: record.type.removeprefix(_TYPE_PREFIX),
+    "account": lambda record: record.account,
+    "source": lambda record: record.origin,
+}
+
+
+class AmqpOptions(SinkOptions, frozen=True, kw_only=True):
+    """`type = "amqp"`: publish to RabbitMQ.
+
+    Give `url`, or `urls` of several nodes that are tried in turn; and `exchange`, whose messages
+    get `routing_key`, or `queue`. In `routing_key`, `{system}` is radial, mvet or cinx, `{type}`
+    opened, cleared and so on, `{account}` the store or customer account, `{source}` the name of
+    the configured source.
+
+    `unroutable` is what becomes of an event that no queue is bound for: `retry` has the sink stay
+    there until there is one; `park` sets it aside and goes on; `drop` lets the broker drop it.
+    `declare = "active"` makes `queue` (durable, of `queue_type`) where it is missing.
+    """
+
+    url: Secret = Secret("")
+    urls: tuple[Secret, ...] = ()
+    exchange: str = ""
+    routing_key: Text = "{system}.{type}"
+    queue: str = ""
+    unroutable: Literal["retry", "park", "drop"] = "retry"
+    declare: Literal["passive", "active"] = "passive"
+    queue_type: Literal["classic", "quorum"] = "quorum"
+    confirm_timeout: Duration = Duration(30)
+    connect_timeout: Duration = Duration(10)
+    heartbeat: Heartbeat = 10
+    tls: AmqpTls | None = None
+
+    def __post_init__(self) -> None:
+        if bool(len(self.url)) == bool(self.urls):
+            raise ValueError("give either url or urls")
+        check_urls(self.addresses, self.tls)
+        if bool(self.exchange) == bool(self.queue):
+            raise ValueError("give either exchange or queue")
+        if self.declare == "active" and not self.queue:
+            raise ValueError('declare = "active" makes queues only; an exchange has to exist')
+        check_template(self.routing_key)
+
+    @property
+    def addresses(self) -> tuple[Secret, ...]:
+        """`urls`, or `url` alone."""
+        return self.urls or (self.url,)
+
+
+def check_template(template: str) -> None:
+    """Raise ValueError where a routing key names something unknown."""
+    for _, field, spec, conversion in Formatter().parse(template):
+        if field is not None and (field not in _FIELDS or spec or conversion):
+            known = ", ".join(f"{{{name}}}" for name in _FIELDS)
+            raise ValueError(f"routing_key knows {known}, but not {{{field}}}")
+
+
+class Amqp:
+    """The sink. One connection of its own, so that a blocked publisher blocks no consumer."""
+
+    Options = AmqpOptions
+
+    def __init__(self, options: AmqpOptions) -> None:
+        self.name = options.name
+        self._options = options
+        self._dialer = Dialer(
+            LinkSettings(
+                urls=options.addresses,
+                name=f"backorder-consumer sink {options.name}",
+                tls=options.tls,
+                heartbeat=options.heartbeat,
+                connect_timeout=options.connect_timeout,
+            )
+        )
+        self._link: Link | None = None
+        self._publisher: Publisher | None = None
+        self._open = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._hang_up()
+
+    async def deliver(self, batch: Sequence[Record]) -> Mapping[int, str]:
+        """Publish a batch, as `Sink.deliver` promises."""
+        letters: list[Letter] = []
+        refused: dict[int, str] = {}
+        seqs: dict[str, int] = {}
+        for record in batch:
+            key = self._routing_key(record)
+            if len(key.encode()) > _LONGEST_KEY:
+                refused[record.seq] = f"its routing key is longer than {_LONGEST_KEY} bytes"
+                continue
+            seqs[record.id] = record.seq
+            letters.append(_letter(record, key))
+        if not letters:
+            return refused
+        publisher = await self._ready()
+        try:
+            returned = await publisher.publish(letters, within=self._options.confirm_timeout)
+        except Unavailable as trouble:
+            raise _counted(trouble.reason, batch, letters[trouble.delivered :]) from trouble
+        if returned and self._options.unroutable == "retry":
+            first = next(id_ for id_ in seqs if id_ in returned)
+            stuck = [letter for letter in letters if seqs[letter.id] >= seqs[first]]
+            raise _counted(f"{self._target}: {returned[first]}", batch, stuck)
+        publisher.forget()
+        return refused | {seqs[id_]: why for id_, why in returned.items()}
+
+    async def check(self) -> Sequence[str]:
+        """Connect and look at the exchange or the queue."""
+        link = await self._dialer.dial()
+        try:
+            return [f"connected to {link.where}, {link.product}", await self._look(link)]
+        finally:
+            await link.close()
+
+    async def _look(self, link: Link) -> str:
+        async with link.channel() as channel:
+            if self._options.exchange:
+                await link.exchange(channel, self._options.exchange)
+                return f"exchange {self._options.exchange} exists"
+            try:
+                found = await link.queue(channel, self._options.queue)
+            except Unavailable:
+                if self._options.declare == "passive" or link.trouble is not None:
+                    raise
+                return f"queue {self._options.queue} does not exist yet and will be declared"
+            return f"queue {found.name} exists: {found.messages} messages"
+
+    @property
+    def _target(self) -> str:
+        if self._options.exchange:
+            return f"exchange {self._options.exchange}"
+        return f"queue {self._options.queue}"
+
+    def _routing_key(self, record: Record) -> str:
+        if self._options.queue:
+            return self._options.queue
+        return self._options.routing_key.format_map(
+            {name: value(record) for name, value in _FIELDS.items()}
+        )
+
+    async def _ready(self) -> Publisher:
+        """The open publisher, or a new one where there is none or it broke."""
+        if self._publisher is not None and self._publisher.trouble is None:
+            return self._publisher
+        if self._link is None or self._link.trouble is not None:
+            await self._hang_up()
+            self._link = await self._dialer.dial()
+        await self._open.aclose()
+        options = self._options
+        if options.declare == "active":
+            await self._link.make_queue(options.queue, {"x-queue-type": options.queue_type})
+        await self._look(self._link)
+        self._publisher = await self._open.enter_async_context(
+            Publisher.open(
+                self._link, exchange=options.exchange, mandatory=options.unroutable != "drop"
+            )
+        )
+        return self._publisher
+
+    async def _hang_up(self) -> None:
+        self._publisher = None
+        await self._open.aclose()
+        if self._link is not None:
+            await self._link.close()
+            self._link = None
+
+
+def _counted(reason: str, batch: Sequence[Record], stuck: Sequence[Letter]) -> Unavailable:
+    """The trouble, with the count of events before the first one that got stuck."""
+    first = stuck[0].id if stuck else None
+    count = next((n for n, record in enumerate(batch) if record.id == first), len(batch))
+    return Unavailable(reason, delivered=count)
+
+
+def _letter(record: Record, routing_key: str) -> Letter:
+    return Letter(
+        id=record.id,
+        routing_key=routing_key,
+        type=record.type,
+        content_type=_CONTENT_TYPE,
+        timestamp=record.recorded,
+        headers=_headers(record.body),
+        body=record.body,
+    )
+
+
+class _Traced(msgspec.Struct):
+    traceparent: str = ""
+
+
+_traced = msgspec.json.Decoder(_Traced)
+
+
+def _headers(body: bytes) -> Mapping[str, str]:
+    if b'"traceparent"' not in body:
+        return {}
+    traceparent = _traced.decode(body).traceparent
+    return {"traceparent": traceparent} if traceparent else {}

@@ -1,0 +1,261 @@
+"""Connecting to a real RabbitMQ: TLS, several addresses, and the reasons a user is given."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import pytest_asyncio
+import trustme
+from msgspec import structs
+
+from consumer.amqp import AmqpTls, Dialer, Letter, LinkSettings, Publisher, Subscription
+from consumer.errors import Unavailable
+from consumer.settings import Secret
+from consumer.simulators.broker import PrivateBroker
+from consumer.simulators.broker_home import BrokerTls, free_port
+from rabbit import rabbit, unreachable
+
+
+async def dial(*urls: str, **more: Any) -> str:
+    """Connect and tell where to."""
+    link = await Dialer(
+        LinkSettings(urls=tuple(Secret(url) for url in urls), name="test", **more)
+    ).dial()
+    where = link.where
+    await link.close()
+    return where
+
+
+async def trouble(*urls: str, **more: Any) -> str:
+    with pytest.raises(Unavailable) as caught:
+        await dial(*urls, **more)
+    return caught.value.reason
+
+
+# --- addresses and credentials ---------------------------------------------------------------
+
+
+async def test_addresses_are_tried_in_turn(amqp_url: str) -> None:
+    dead = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    assert (await dial(dead, amqp_url)) in amqp_url
+
+
+async def test_after_a_link_the_next_attempt_begins_with_the_next_address(
+    private_broker: PrivateBroker,
+) -> None:
+    by_name = private_broker.url.replace("127.0.0.1", "localhost")
+    urls = (Secret(private_broker.url), Secret(by_name))
+    dialer = Dialer(LinkSettings(urls=urls, name="test"))
+    places = []
+    for _ in range(3):
+        link = await dialer.dial()
+        places.append(link.where.partition(":")[0])
+        await link.close()
+    assert places == ["127.0.0.1", "localhost", "127.0.0.1"]
+
+
+async def test_the_reasons_of_all_addresses_are_told(amqp_url: str) -> None:
+    closed = free_port()
+    said = await trouble(
+        f"amqp://u:hunter2@127.0.0.1:{closed}/", amqp_url.replace(":guest@", ":hunter2@")
+    )
+    assert f"127.0.0.1:{closed}: connection refused" in said
+    assert "wrong user or password" in said
+    assert "hunter2" not in said
+
+
+async def test_a_virtual_host_that_is_not_there(amqp_url: str) -> None:
+    assert "virtual host does not exist" in await trouble(f"{amqp_url}nowhere")
+
+
+async def test_a_host_that_is_not_known() -> None:
+    assert "host name is not known" in await trouble("amqp://guest:guest@nowhere.invalid/")
+
+
+async def test_a_peer_that_never_answers() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"amqp://guest:guest@127.0.0.1:{port}/"
+        assert "no answer in time" in await trouble(url, connect_timeout=0.1)
+
+
+async def test_a_peer_that_speaks_something_else() -> None:
+    async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(web, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert "amqps://" in await trouble(f"amqp://guest:guest@127.0.0.1:{port}/")
+
+
+async def test_a_lost_link_says_so(private_broker: PrivateBroker) -> None:
+    link = await Dialer(LinkSettings(urls=(Secret(private_broker.url),), name="test")).dial()
+    async with unreachable(private_broker):
+        await asyncio.wait_for(link.lost(), 20)
+    assert link.trouble is not None
+    assert "CONNECTION_FORCED" in link.trouble.reason
+    with pytest.raises(Unavailable):
+        async with link.channel():
+            pass
+    await link.close()
+
+
+class Wire:
+    """A proxy in front of a broker that can fall silent, as a cut cable does."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._works = asyncio.Event()
+        self._works.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        self._works.clear()
+
+    def mend(self) -> None:
+        self._works.set()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        for source, target in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._carry(source, target))
+            self._tasks.add(task)
+
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                await self._works.wait()
+                target.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            target.close()
+
+
+async def test_a_silent_peer_is_noticed_by_its_heartbeat(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    async with Wire(private_broker.port) as wire, rabbit(private_broker.url) as peer:
+        await peer.queue(unique)
+        settings = LinkSettings(urls=(Secret(wire.url),), name="test", heartbeat=1)
+        link = await Dialer(settings).dial()
+        async with (
+            Subscription.subscribe(link, unique, prefetch=1) as subscription,
+            Publisher.open(link, exchange="", mandatory=True) as publisher,
+            link.channel() as channel,
+        ):
+            wire.cut()
+            letter = Letter("1", unique, "t", "text/plain", datetime.now(UTC), {}, b"")
+            outcomes = await asyncio.gather(
+                subscription.take(1, 1),
+                publisher.publish([letter], within=60),
+                link.queue(channel, unique),
+                return_exceptions=True,
+            )
+        wire.mend()
+        await link.close()
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+    assert link.trouble is not None
+    assert "no sign of life" in link.trouble.reason
+
+
+# --- TLS -------------------------------------------------------------------------------------
+
+
+class Authority:
+    """A CA with the files of a server and a client certificate."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        server = authority.issue_cert("localhost")
+        client = authority.issue_cert("client@example.com")
+        self.ca = folder / "ca.pem"
+        self.server, self.server_key = folder / "server.pem", folder / "server.key"
+        self.client, self.client_key = folder / "client.pem", folder / "client.key"
+        authority.cert_pem.write_to_path(self.ca)
+        for issued, certificate, key in (
+            (server, self.server, self.server_key),
+            (client, self.client, self.client_key),
+        ):
+            issued.cert_chain_pems[0].write_to_path(certificate)
+            issued.private_key_pem.write_to_path(key)
+
+    @property
+    def tls(self) -> AmqpTls:
+        return AmqpTls(ca=str(self.ca), certificate=str(self.client), key=str(self.client_key))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def secure(authority: Authority) -> AsyncIterator[PrivateBroker]:
+    """A broker that wants client certificates."""
+    tls = BrokerTls(authority.ca, authority.server, authority.server_key, clients=True)
+    async with PrivateBroker(tls) as broker:
+        yield broker
+
+
+async def test_connects_with_a_client_certificate(
+    secure: PrivateBroker, authority: Authority
+) -> None:
+    assert await dial(secure.tls_url, tls=authority.tls) == f"localhost:{secure.tls_port}"
+
+
+async def test_the_certificate_may_be_for_another_name(
+    secure: PrivateBroker, authority: Authority
+) -> None:
+    by_address = secure.tls_url.replace("localhost", "127.0.0.1")
+    said = await trouble(by_address, tls=authority.tls)
+    assert "not valid for '127.0.0.1'" in said
+    assert "tls.server_name" in said
+    await dial(by_address, tls=structs.replace(authority.tls, server_name="localhost"))
+    await dial(by_address, tls=structs.replace(authority.tls, verify=False))
+
+
+async def test_what_is_wrong_with_tls_is_told(
+    secure: PrivateBroker, authority: Authority, tmp_path: Path
+) -> None:
+    unknown_ca = structs.replace(authority.tls, ca="")
+    assert "set tls.ca" in await trouble(secure.tls_url, tls=unknown_ca)
+    nobody = AmqpTls(ca=str(authority.ca))
+    assert "wants a client certificate" in await trouble(secure.tls_url, tls=nobody)
+    stranger = Authority(tmp_path)
+    foreign = structs.replace(stranger.tls, ca=str(authority.ca))
+    assert "not accept the client certificate" in await trouble(secure.tls_url, tls=foreign)
+    plain = secure.url.replace("amqp:", "amqps:")
+    assert "does not speak TLS" in await trouble(plain, tls=authority.tls)
+    inside_out = secure.tls_url.replace("amqps:", "amqp:")
+    assert "write amqps://" in await trouble(inside_out)
+
+
+async def test_files_that_cannot_be_read_are_told(
+    secure: PrivateBroker, authority: Authority
+) -> None:
+    gone = structs.replace(authority.tls, ca="/nowhere/ca.pem")
+    assert "tls.ca cannot be read: No such file" in await trouble(secure.tls_url, tls=gone)
+    no_key = structs.replace(authority.tls, key="")
+    assert "tls.certificate or tls.key cannot be read" in await trouble(secure.tls_url, tls=no_key)
