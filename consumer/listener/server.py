@@ -1,0 +1,276 @@
+"""The server: connections, routes, and one way for every request.
+
+A request passes in this order, and the first stop that it fails answers: is the listener open
+(503), who is asking (401), is there such a path (404), is it a POST (405), does the body arrive
+whole (400), within its bounds (413) and in time (408), is its signature right (401), can it be
+decompressed (415, 400). Only then the source's handler sees it. What a media type is worth is for
+the handler to say: it knows what it can read.
+
+A sender that does not even finish its headers, or says nothing on an open connection, is cut off
+after the same `timeout`.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Self
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from consumer.errors import Unusable
+from consumer.listener.answers import Rejection, rejected, response
+from consumer.listener.auth import gate
+from consumer.listener.body import Memory, inflate, receive
+from consumer.ports import Posted, Reply
+from consumer.settings import TlsSettings, WebhooksSettings, split_listen
+
+Handler = Callable[[Posted], Awaitable[Reply]]
+OnError = Callable[[BaseException], None]
+
+# Seconds for which the rest of a refused body is read and thrown away, so that its sender gets to
+# read our answer instead of a reset connection (RFC 9112, section 9.6).
+_LINGER = 2.0
+
+# Seconds for connections to say goodbye, after every request is done.
+_GOODBYE = 0.25
+
+_KEPT_HEADERS = ("Content-Type", "Content-Encoding", "User-Agent")
+_LONGEST_KEPT = 200
+
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+
+class Listener:
+    """The listener of `[webhooks]`; implements `ports.Webhooks`.
+
+    Serves while it is entered as an asynchronous context manager; entering raises `Unusable` where
+    the address or the certificates cannot be used. Routes may be added before and meanwhile.
+
+    `on_error` is told about every unexpected exception of a handler, whose sender gets a bare 500.
+    `grace`: seconds that requests under way may take to finish when the listener closes.
+    """
+
+    def __init__(
+        self, settings: WebhooksSettings, *, on_error: OnError | None = None, grace: float = 5.0
+    ) -> None:
+        self._settings = settings
+        self._on_error = on_error or _tell_the_loop
+        self._grace = grace
+        self._gate = gate(settings.auth)
+        self._memory = Memory(settings.max_body)
+        self._routes: dict[str, Handler] = {}
+        self._active: set[asyncio.Task[object]] = set()
+        self._closing = False
+
+    def route(self, path: str, handler: Handler) -> None:
+        """Answer POSTs to `path`; ValueError where the path is taken."""
+        if path in self._routes:
+            raise ValueError(f"two sources want to answer {path}; give one of them another path")
+        self._routes[path] = handler
+
+    @property
+    def routed(self) -> bool:
+        """Whether there is anything to answer to."""
+        return bool(self._routes)
+
+    @property
+    def port(self) -> int:
+        """The port in use, also where port 0 was asked for; only while the listener is open."""
+        port: int = self._acceptor.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as the beginning of a URL; only while the listener is open."""
+        host, _ = split_listen(self._settings.listen)
+        scheme = "https" if self._settings.tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    # --- opening and closing -----------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        timeout = float(self._settings.timeout)
+        tls = server_context(self._settings.tls) if self._settings.tls else None
+        self._server = _Server(self._on_error, self._respond, timeout)
+        host, port = split_listen(self._settings.listen)
+        try:
+            self._acceptor = await asyncio.get_running_loop().create_server(
+                self._server, host, port, ssl=tls, ssl_handshake_timeout=timeout if tls else None
+            )
+        except OSError as error:
+            raise Unusable(
+                f"cannot listen on {self._settings.listen}: {error.strerror or error}",
+                "Choose another address in [webhooks] listen, or stop what uses this one",
+            ) from error
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        # New requests on open connections get 503 from now on: their senders come again.
+        self._closing = True
+        # No new connections.
+        self._acceptor.close()
+        try:
+            # What is under way may be waiting for its commit, and deserves its answer.
+            if self._active:
+                await asyncio.wait(self._active, timeout=self._grace)
+        finally:
+            # What is not committed by now was not answered 200: its sender comes again.
+            for task in self._active:
+                task.cancel()
+            self._server.pre_shutdown()
+            await self._server.shutdown(_GOODBYE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._acceptor.wait_closed(), _GOODBYE)
+
+    # --- one request -------------------------------------------------------------------------
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - aiohttp runs each request in a task
+        self._active.add(task)
+        try:
+            answer = response(await self._answer(request))
+        except Rejection as rejection:
+            answer = rejected(rejection)
+        except Exception as error:  # noqa: BLE001 - no exception of a handler may reach a sender
+            self._on_error(error)
+            detail = "this failed unexpectedly here; nothing is wrong with the request"
+            answer = rejected(Rejection(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+        finally:
+            self._active.discard(task)
+        if self._closing:
+            answer.force_close()
+        return answer
+
+    async def _answer(self, request: web.BaseRequest) -> Reply:
+        if self._closing:
+            detail = "the listener is closing; nothing was kept, send this again"
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=5)
+        self._gate.admit(request.headers)
+        handler = self._find(request)
+        with self._memory.share() as take:
+            return await handler(await self._read(request, take))
+
+    def _find(self, request: web.BaseRequest) -> Handler:
+        handler = self._routes.get(request.path)
+        if handler is None:
+            raise Rejection(HTTPStatus.NOT_FOUND, "no source listens on this path")
+        if request.method != "POST":
+            detail = "messages are posted here; nothing else is answered"
+            raise Rejection(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": "POST"})
+        return handler
+
+    async def _read(self, request: web.BaseRequest, take: Callable[[int], None]) -> Posted:
+        """The request as a handler gets it."""
+        headers, limit = request.headers, self._settings.max_body
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                received = await receive(request, limit, take)
+        except TimeoutError as error:
+            detail = f"the body did not arrive within {self._settings.timeout:g} seconds"
+            raise Rejection(HTTPStatus.REQUEST_TIMEOUT, detail) from error
+        self._gate.verify(headers, received)
+        body = await inflate(received, headers.get("Content-Encoding", ""), limit, take)
+        traceparent = headers.get("traceparent", "")
+        return Posted(
+            body=body,
+            content_type=headers.get("Content-Type", ""),
+            traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+            attributes=_attributes(request),
+        )
+
+
+def _attributes(request: web.BaseRequest) -> Mapping[str, str]:
+    """What the transport said and may matter to a person later; no credentials."""
+    kept = {name.lower(): request.headers.get(name, "") for name in _KEPT_HEADERS}
+    kept["remote"] = request.remote or ""
+    return {
+        name: value.encode("ascii", "replace").decode()[:_LONGEST_KEPT]
+        for name, value in kept.items()
+        if value
+    }
+
+
+def server_context(settings: TlsSettings) -> ssl.SSLContext:
+    """The TLS side of `[webhooks.tls]`; `Unusable` where its files are."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.certificate, settings.key)
+        if settings.client_ca:
+            context.load_verify_locations(settings.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # ssl.SSLError is one
+        raise Unusable(
+            f"the files of [webhooks.tls] cannot be used: {error.strerror or error}",
+            "certificate, key and client_ca must be readable PEM files that belong together",
+        ) from error
+    return context
+
+
+def _tell_the_loop(error: BaseException) -> None:
+    """Where nobody else wants to know, the event loop's exception handler does."""
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "a webhook handler failed", "exception": error}
+    )
+
+
+# --- aiohttp's part --------------------------------------------------------------------------
+
+
+class _Server(web.Server):
+    """aiohttp's server, with connections that answer problems as we do."""
+
+    def __init__(
+        self,
+        on_error: OnError,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        timeout: float,
+    ) -> None:
+        super().__init__(handler)
+        self._on_error = on_error
+        self._timeout = timeout
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, self._on_error, self._timeout)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, without its log, its error pages and its decompression."""
+
+    __slots__ = ("_on_error",)
+
+    def __init__(self, server: web.Server, on_error: OnError, timeout: float) -> None:
+        self._on_error = on_error
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=timeout,  # also bounds the time for the headers
+            lingering_time=_LINGER,
+            auto_decompress=False,
+            access_log=None,  # type: ignore[arg-type]  # None is how aiohttp is told to have none
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's signature
+    ) -> web.StreamResponse:
+        """Answer what could not even be parsed; aiohttp's message quotes it, ours does not."""
+        if exc is not None and not isinstance(exc, HttpProcessingError):
+            self._on_error(exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        return rejected(Rejection(HTTPStatus(status), "this is not a valid HTTP/1.1 request"))
+
+    def log_exception(self, *args: object, **kw: object) -> None:
+        """Tell the listener's owner instead of writing a log."""
+        error = kw.get("exc_info")
+        self._on_error(error if isinstance(error, BaseException) else RuntimeError(*args))

@@ -1,0 +1,175 @@
+"""Appending lines to a file so that none is ever torn, lost, or written by two daemons.
+
+Rules
+1. Lines are durable when `append` returns: one fdatasync a batch, and one fsync of the directory
+   whenever a name in it changes.
+2. The file holds whole lines only. Where a batch cannot be written to its end (a full disk), what
+   was written of it is cut off again. Where a crash left a torn last line, opening cuts it off:
+   its batch was never confirmed, the cursor did not move, and all of it is delivered again.
+3. One writer: a lock (flock) is held on the file for as long as it is open.
+4. The file is the one at `path`: where somebody moved or removed it, the next batch begins a new
+   one. That is what logrotate does, so it needs no signal.
+
+Theory of operation. After any failure the file is closed, and the next `append` opens it anew,
+which looks after locks, renamed files and torn lines in one place. All of this blocks, and is
+called from one thread at a time.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from pathlib import Path
+
+from consumer.errors import Unavailable, Unusable
+from consumer.sinks.file import rotation
+
+_BLOCK = 64 * 1024
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_MODE = 0o640  # events hold personal data
+
+# Somebody may replace the file between our opening and our locking it, but not for ever.
+_ATTEMPTS = 5
+
+_FOR_A_PERSON = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
+    }
+)
+
+
+class Appender:
+    """The file at `path`; opened by the first `append`, or by `open`."""
+
+    def __init__(self, path: Path, *, most: int, every: float, keep: int) -> None:
+        self._path = path
+        self._most, self._every, self._keep = most, every, keep
+        self._fd = -1
+
+    def open(self) -> None:
+        """Open, lock and repair the file.
+
+        Raises `Unusable` where a person has to do something about it, `Unavailable` where the
+        file system may get well by itself.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = self._open_locked()
+            _repair(self._fd)
+            _sync_directory(self._path.parent)
+        except OSError as error:
+            self.close()
+            reason = f"{self._path} cannot be opened: {error.strerror}"
+            if error.errno in _FOR_A_PERSON:
+                hint = "Make it a file that this program may write, or choose another path"
+                raise Unusable(reason, hint) from error
+            raise Unavailable(reason) from error
+        except Unusable:
+            self.close()
+            raise
+
+    def append(self, lines: bytes) -> None:
+        """Write lines and sync them, all or nothing; `Unavailable` where that fails."""
+        try:
+            self._stand_ready(len(lines))
+            self._write(lines)
+        except OSError as error:
+            self.close()
+            raise Unavailable(f"{self._path}: {error.strerror}") from error
+        except Unusable as error:
+            raise Unavailable(str(error)) from error
+
+    def close(self) -> None:
+        """Let go of the file and its lock."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def _write(self, lines: bytes) -> None:
+        start = os.fstat(self._fd).st_size
+        try:
+            left = memoryview(lines)
+            while left:
+                left = left[os.write(self._fd, left) :]
+            os.fdatasync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, start)
+            raise
+
+    def _stand_ready(self, more: int) -> None:
+        """Have the right file open: the one at `path`, with room for `more` bytes."""
+        if self._fd >= 0 and not _is_at(self._fd, self._path):
+            self.close()
+        if self._fd < 0:
+            self.open()
+        state, now = os.fstat(self._fd), time.time()
+        if rotation.due(
+            state.st_size, state.st_mtime, more, now, most=self._most, every=self._every
+        ):
+            self._path.rename(rotation.free_name(self._path, now))
+            self.close()
+            self.open()
+            for old in rotation.surplus(self._path, self._keep):
+                old.unlink(missing_ok=True)
+
+    # --- opening -----------------------------------------------------------------------------
+
+    def _open_locked(self) -> int:
+        for _ in range(_ATTEMPTS):
+            fd = os.open(self._path, _OPEN, _MODE)
+            try:
+                _lock(fd, self._path)
+                if _is_at(fd, self._path):
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+        raise OSError(errno.EAGAIN, "somebody keeps replacing it")
+
+
+def _lock(fd: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise Unusable(f"{path} is no regular file", "Choose another path")
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Unusable(
+            f"{path} is being written by another daemon or another sink",
+            "Give each of them a path of its own",
+        ) from error
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether the open file is still the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _repair(fd: int) -> None:
+    """Cut off a torn last line: look back for the last line break, a block at a time."""
+    size = end = os.fstat(fd).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(fd, end)
+        os.fdatasync(fd)
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,78 @@
+"""What can be configured about the sink `http`, and what is refused before it ever runs."""
+
+import base64
+import binascii
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, field
+
+from consumer.settings import Duration, Secret, Section, SinkOptions
+
+# Standard Webhooks asks for 24 bytes or more; some receivers hand out 16.
+_SHORTEST_KEY = 16
+
+_OURS = ("content-type", "content-length", "host", "transfer-encoding", "traceparent")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class HttpTls(Section, frozen=True, kw_only=True):
+    """`tls`: `ca` to trust instead of the system's; `certificate` and `key` to show who we are."""
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key belong together; give both or neither")
+
+
+class HttpOptions(SinkOptions, frozen=True, kw_only=True):
+    """`type = "http"`: POSTs each event to `url`.
+
+    `secret` signs it (Standard Webhooks, `whsec_` and base64); without one it goes unsigned. While
+    rotating, `previous_secret` signs it too. `headers` are sent along. `timeout` bounds one
+    request. `concurrency` above 1 sends that many at once, and gives up their order within a batch.
+    `batched` sends a batch as one CloudEvents batch, for receivers that ask for it.
+    """
+
+    url: Secret
+    secret: Secret = Secret("")
+    previous_secret: Secret = Secret("")
+    headers: dict[str, Secret] = field(default_factory=dict)
+    timeout: Duration = Duration(10)
+    concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
+    batched: bool = False
+    tls: HttpTls = HttpTls()
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url.reveal())
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError('url must be like "https://host/path"')
+        for key in ("secret", "previous_secret"):
+            if len(value := getattr(self, key)) and signing_key(value) is None:
+                raise ValueError(f"{key} must be whsec_ and the base64 of at least 16 random bytes")
+        if not self.timeout > 0:
+            raise ValueError("timeout must be above zero")
+        for name, header in self.headers.items():
+            if name.lower() in _OURS or name.lower().startswith("webhook-"):
+                raise ValueError(f"headers: {name} is set by the sink itself")
+            if not _TOKEN.fullmatch(name) or not header.reveal().isprintable():
+                raise ValueError(
+                    f"headers: {name!r} is not a header, or its value has a line break"
+                )
+
+
+def signing_key(secret: Secret) -> bytes | None:
+    """The key in a Standard Webhooks secret; None where there is none that is good enough."""
+    try:
+        key = base64.b64decode(secret.reveal().removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) >= _SHORTEST_KEY else None
