@@ -1,0 +1,64 @@
+"""The program's entry point, and the one place where errors become exit statuses.
+
+    0    done
+    1    it could not be done: the reason stands on standard error (nothing stands there where
+         nobody reads the output any more)
+    2    wrong use, or an unusable configuration: every mistake stands on standard error
+    130  interrupted
+
+What goes wrong for a reason that people can mend never shows a traceback. A traceback is a bug.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from consumer import __version__
+from consumer.cli import cli
+from consumer.errors import ConfigurationError, ConsumerError
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name (default: those of the process); its exit status."""
+    try:
+        status = cli.main(arguments, prog_name="backorder-consumer", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:  # as click does where it is click that notices
+        # What is still buffered would fail again when the interpreter closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the last resort of the whole program
+        return _told(error)
+    return status if isinstance(status, int) else 0
+
+
+def _told(error: Exception) -> int:
+    """Say on standard error what went wrong; the exit status for it."""
+    match error:
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case ConfigurationError():
+            click.echo(error, err=True)
+            return MISUSED
+        case ConsumerError():
+            click.echo(f"error: {error}", err=True)
+            return FAILED
+    traceback.print_exception(error)
+    click.echo(
+        f"error: this is a bug in backorder-consumer {__version__}; please report it with the"
+        " lines above",
+        err=True,
+    )
+    return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

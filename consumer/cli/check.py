@@ -1,0 +1,173 @@
+"""`check`: whether a configuration is good, and whether everything in it answers.
+
+Nothing is consumed, sent or changed: an absent journal stays absent, a port is not bound.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from consumer import plugins
+from consumer.app import load_schemas
+from consumer.cli.options import config_option, load_settings
+from consumer.config import journal_path
+from consumer.errors import ConsumerError, Unusable
+from consumer.journal.sqlite import SqliteJournal
+from consumer.listener.server import server_context
+from consumer.settings import Settings
+
+UNREACHABLE = 1
+_PATIENCE = 10.0
+
+Test = Callable[[], Awaitable[Sequence[str]]]
+
+
+class Finding(NamedTuple):
+    """What was found out about one part."""
+
+    part: str
+    ok: bool
+    lines: Sequence[str]
+
+
+@click.command()
+@config_option
+@click.option(
+    "--connect", is_flag=True, help="Also reach every upstream, sink, journal and schema set."
+)
+@click.pass_context
+def check(context: click.Context, config: Path | None, *, connect: bool) -> None:
+    """Check a configuration file, and name every mistake in it with its key and line.
+
+    A mistake is one line, `file: line N: key: reason`; without any, a summary is printed. With
+    --connect every source, every sink, the journal and the schema set are tried too, each for at
+    most 10 seconds, without consuming, sending or changing anything: one line each, `ok` or
+    `FAIL`.
+
+    \b
+    Exit status: 0 all good, 1 something could not be reached, 2 mistakes in the configuration.
+
+    \b
+    Examples:
+      backorder-consumer check
+      backorder-consumer check -c consumer.toml --connect
+
+    \b
+    A complete configuration to start from:
+      [[sources]]
+      type = "radial-amqp"
+      name = "radial-queue"
+      urls = ["amqps://user:${RADIAL_PASSWORD}@edge.example.com:443/vhost"]
+      store_codes = ["TMS_US"]
+      [[sinks]]
+      type = "file"
+      name = "archive"
+      path = "var/events.jsonl"
+    """
+    settings = load_settings(config)
+    click.echo("\n".join(summary(settings)))
+    for warning in broken_plugins():
+        click.echo(f"warning: not used here: {warning}", err=True)
+    if connect:
+        findings = asyncio.run(reach(settings))
+        for finding in findings:
+            for line in finding.lines:
+                click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.part}  {line}")
+        context.exit(0 if all(finding.ok for finding in findings) else UNREACHABLE)
+
+
+def summary(settings: Settings) -> Iterator[str]:
+    """What the configuration says, in a few lines; no secrets."""
+    yield f"{settings.file}: good"
+    yield f"  journal   {settings.journal.url}"
+    auth = settings.webhooks.auth.type
+    tls = ", TLS" if settings.webhooks.tls else ""
+    yield f"  webhooks  {settings.webhooks.listen}, auth {auth}{tls}"
+    yield f"  admin     {settings.admin.listen}"
+    strict = "strict" if settings.schemas.strict else "tolerant"
+    yield f"  schemas   {settings.schemas.directory or 'shipped'}, {strict}"
+    for kind, parts in (("sources", settings.sources), ("sinks", settings.sinks)):
+        names = ", ".join(f"{part.name} ({part.type})" for part in parts)
+        yield f"  {kind:<8}  {names or 'none'}"
+
+
+def broken_plugins() -> Iterator[str]:
+    """What is wrong with plug-ins that are installed, but were not asked for."""
+    for group in (plugins.sources(), plugins.sinks()):
+        for name in group:
+            try:
+                group[name]
+            except Unusable as error:
+                yield str(error)
+
+
+async def reach(settings: Settings) -> Sequence[Finding]:
+    """Try every part at once; findings in the order of the summary."""
+    tests: dict[str, Test] = {
+        "journal": lambda: _journal(journal_path(settings.journal.url)),
+        "schemas": lambda: _schemas(settings),
+    }
+    if settings.webhooks.tls:
+        tests["webhooks.tls"] = lambda: _tls(settings)
+    for kind, classes, parts in (
+        ("sources", plugins.sources(), settings.sources),
+        ("sinks", plugins.sinks(), settings.sinks),
+    ):
+        for options in parts:
+            tests[f"{kind}.{options.name}"] = _part(classes[options.type], options)
+    return await asyncio.gather(*(_finding(part, test) for part, test in tests.items()))
+
+
+async def _finding(part: str, test: Test) -> Finding:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return Finding(part, ok=True, lines=await test() or ["ok"])
+    except ConsumerError as error:
+        return Finding(part, ok=False, lines=[str(error)])
+    except TimeoutError:
+        return Finding(part, ok=False, lines=[f"no answer within {_PATIENCE:.0f} s"])
+    except Exception as error:  # noqa: BLE001 - one broken plug-in must not hide the other findings
+        # Its text is not shown: nobody has made sure that it carries no secret.
+        return Finding(part, ok=False, lines=[f"{type(error).__name__}: a bug, please report it"])
+
+
+def _part(class_: type[Any], options: object) -> Test:
+    async def test() -> Sequence[str]:
+        lines: Sequence[str] = await class_(options).check()
+        return lines
+
+    return test
+
+
+async def _schemas(settings: Settings) -> Sequence[str]:
+    await asyncio.to_thread(load_schemas, settings)
+    return [f"compiled {settings.schemas.directory or 'the shipped set'}"]
+
+
+async def _tls(settings: Settings) -> Sequence[str]:
+    if settings.webhooks.tls:
+        server_context(settings.webhooks.tls)
+    return ["certificate and key belong together"]
+
+
+async def _journal(path: Path) -> Sequence[str]:
+    if await asyncio.to_thread(path.exists):
+        async with SqliteJournal(path, readonly=True) as journal:
+            positions = await journal.positions()
+        return [f"{path}: events {positions.oldest} to {positions.head}"]
+    return [await asyncio.to_thread(_place_for, path)]
+
+
+def _place_for(path: Path) -> str:
+    """Where a new journal would be created; Unusable where it could not."""
+    directory = next(parent for parent in path.absolute().parents if parent.exists())
+    if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
+        raise Unusable(
+            f"{path} does not exist, and cannot be created: {directory} is not writable",
+            "Give the daemon's user the right to write there, or set [journal] url",
+        )
+    return f"{path}: will be created on the first run"

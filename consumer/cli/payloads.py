@@ -1,0 +1,41 @@
+"""Payloads that are named on the command line, read one after the other."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from consumer.model import Problem
+
+STANDARD_INPUT = "-"
+
+files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+schemas_option = click.option(
+    "--schemas",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Radial's own XSD files.  [default: the shipped ones]",
+)
+
+
+def read(files: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Each file's name and content; None, after a line on standard error, if it is unreadable."""
+    for file in files:
+        try:
+            content = _content(file)
+        except OSError as error:
+            click.echo(f"error: {file}: {error.strerror}", err=True)
+            yield file, None
+        else:
+            yield file, content
+
+
+def _content(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
+
+
+def located(file: str, problem: Problem) -> str:
+    """`file:line: path: reason`, as far as line and path are known."""
+    place = f"{file}:{problem.line}" if problem.line else file
+    return ": ".join(part for part in (place, problem.path, problem.reason) if part)

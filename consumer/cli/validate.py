@@ -1,0 +1,103 @@
+"""`validate`: Radial messages against the XSDs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from consumer.cli.payloads import files_argument, located, read, schemas_option
+from consumer.errors import SchemasUnusable
+from consumer.model import Problem
+from consumer.validation import Examination, Schemas
+
+INVALID, UNREADABLE = 1, 2
+
+
+@click.command()
+@schemas_option
+@click.option("--strict", is_flag=True, help="Refuse elements and attributes the XSDs do not know.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
+@files_argument
+@click.pass_context
+def validate(
+    context: click.Context,
+    files: Sequence[str],
+    schemas: Path | None,
+    *,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Validate Radial's back-order messages against the XSDs.
+
+    FILE holds one message, an OrderBackorder or an OrderBackorderList; `-` is standard input.
+    Every error is one line, `file:line: path: reason`. Elements and attributes that the XSDs do
+    not know are no error, but drift, which is named behind `valid`; --strict makes errors of them.
+    Radial's connectivity test message is valid.
+
+    With --json: {"file", "valid", "errors": [{"line", "column", "path", "reason"}], "drift": []},
+    one object a line.
+
+    \b
+    Exit status: 0 all valid, 1 any invalid, 2 a file or the XSDs cannot be read.
+
+    \b
+    Examples:
+      backorder-consumer validate message.xml
+      backorder-consumer validate --schemas radial-xsd --json *.xml
+      curl -s https://example.com/message.xml | backorder-consumer validate -
+    """
+    try:
+        loaded = Schemas.load(schemas, strict=strict)
+    except SchemasUnusable as error:
+        click.echo(f"error: {error}", err=True)
+        context.exit(UNREADABLE)
+    worst = 0
+    for file, content in read(files):
+        if content is None:
+            worst = UNREADABLE
+            continue
+        examination = loaded.examine(content)
+        problems = list(problems_of(examination))
+        report = (
+            _json(file, examination, problems) if as_json else _text(file, examination, problems)
+        )
+        click.echo(report)
+        if problems:
+            worst = max(worst, INVALID)
+    context.exit(worst)
+
+
+def problems_of(examination: Examination) -> Iterator[Problem]:
+    """Everything that keeps a payload from being a valid message."""
+    if examination.kind == "other":
+        reason = f"root element {examination.root} is not a Radial back-order message"
+        yield Problem(reason=reason, line=1)
+    for refusal in examination.refusals:
+        yield from refusal.problems
+
+
+def drift_of(examination: Examination) -> Sequence[str]:
+    """Names that the schemas do not know, each once, in the order they appear."""
+    return list(dict.fromkeys(name for part in examination.accepted for name in part.drift))
+
+
+def _text(file: str, examination: Examination, problems: Sequence[Problem]) -> str:
+    if problems:
+        return "\n".join(located(file, problem) for problem in problems)
+    drift = ", ".join(drift_of(examination))
+    return f"{file}: valid{f' (not in the schemas: {drift})' if drift else ''}"
+
+
+def _json(file: str, examination: Examination, problems: Sequence[Problem]) -> bytes:
+    errors = [
+        {name: getattr(problem, name) for name in ("line", "column", "path", "reason")}
+        for problem in problems
+    ]
+    report = {
+        "file": file,
+        "valid": not problems,
+        "errors": errors,
+        "drift": drift_of(examination),
+    }
+    return msgspec.json.encode(report)

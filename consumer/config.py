@@ -1,0 +1,257 @@
+"""A configuration file to frozen, typed settings, or all of its mistakes at once.
+
+This file finds and reads the file, and knows what must hold between tables: names are unique,
+types are installed, filters name what exists. What holds within a table is said by the values of
+`consumer.settings` themselves, and `consumer.decoding` reads a table into them.
+
+Paths in the settings, such as that of `sqlite:PATH`, are relative to the directory that the
+program is started in; only the path of a `KEY_file` is relative to the configuration file.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from consumer.decoding import Decoder, listed, nearest
+from consumer.errors import ConfigurationError, ConsumerError, Mistake
+from consumer.model import EventType
+from consumer.settings import JournalSettings, Settings, SinkOptions, SourceOptions
+from consumer.toml_lines import KeyPath, dotted, key_lines
+
+Options = TypeVar("Options", SourceOptions, SinkOptions)
+
+VARIABLE = "BACKORDER_CONFIG"
+DEFAULT_FILE = Path("consumer.toml")
+
+_NONE_YET = (
+    f"there is no such file; name another one with -c FILE or ${VARIABLE}, or write one:"
+    " `backorder-consumer check --help` shows a complete example"
+)
+_PARTS = ("sources", "sinks")
+
+
+def find(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """The file to read: the one named, that in `$BACKORDER_CONFIG`, or `./consumer.toml`."""
+    return path or Path(environ.get(VARIABLE) or DEFAULT_FILE)
+
+
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    source_types: Mapping[str, type[SourceOptions]],
+    sink_types: Mapping[str, type[SinkOptions]],
+) -> Settings:
+    """Read a configuration file; ConfigurationError names every mistake in it.
+
+    `source_types` and `sink_types` map what `type` may say to the options of that type; looking
+    one up may raise a ConsumerError, which then is a mistake of the table that asked for it.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigurationError(str(path), [Mistake("file", _NONE_YET)]) from None
+    except IsADirectoryError:
+        reason = "this is a directory; name the TOML file in it"
+        raise ConfigurationError(str(path), [Mistake("file", reason)]) from None
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
+        raise ConfigurationError(str(path), [Mistake("file", reason)]) from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        mistake = Mistake("file", "this is not UTF-8 text; save it as UTF-8", line)
+        raise ConfigurationError(str(path), [mistake]) from None
+    return loads(
+        text, file=str(path), environ=environ, source_types=source_types, sink_types=sink_types
+    )
+
+
+def loads(
+    text: str,
+    *,
+    file: str,
+    environ: Mapping[str, str],
+    source_types: Mapping[str, type[SourceOptions]],
+    sink_types: Mapping[str, type[SinkOptions]],
+) -> Settings:
+    """Read a configuration from its text; as `load`. `file` is named in errors."""
+    document, lines = _parsed(text, file)
+    decoder = Decoder(lines, environ, Path(file).parent)
+    tables = {
+        field.name: field.type
+        for field in msgspec.structs.fields(Settings)
+        if field.name not in {"file", *_PARTS}
+    }
+    for key in document:
+        if key not in tables and key not in _PARTS:
+            known = [*tables, *_PARTS]
+            hint = nearest(key, known) or f"; known are {listed(known)}"
+            decoder.mistake((key,), f"unknown key{hint}")
+    sections: dict[str, Any] = {
+        key: decoder.table(type_, document[key], (key,))
+        for key, type_ in tables.items()
+        if key in document
+    }
+    sources = _parts(decoder, document, "sources", source_types)
+    sinks = _parts(decoder, document, "sinks", sink_types)
+    _check_webhook_paths(decoder, sources)
+    _check_filters(decoder, sinks, _names(document.get("sources"), sources))
+    _check_journal(decoder, sections.get("journal"))
+    if decoder.mistakes:
+        raise ConfigurationError(file, sorted(decoder.mistakes, key=lambda m: m.line or 0))
+    return Settings(
+        file=file,
+        sources=tuple(source for source in sources if source),
+        sinks=tuple(sink for sink in sinks if sink),
+        **sections,
+    )
+
+
+def journal_path(url: str, *, file: str = "--journal") -> Path:
+    """The file that a journal's URL names.
+
+    ConfigurationError, naming `file`, tells what such a URL looks like.
+    """
+    try:
+        return _journal_path(url)
+    except ValueError as error:
+        raise ConfigurationError(file, [Mistake("url", str(error))]) from None
+
+
+def _parsed(text: str, file: str) -> tuple[Mapping[str, object], Mapping[KeyPath, int]]:
+    try:
+        return tomllib.loads(text), key_lines(text)
+    except RecursionError:
+        reason, line = "arrays or tables are nested too deeply", None
+    except ValueError as error:  # also numbers with too many digits, which are no TOMLDecodeError
+        reason, line = str(error), None
+        if match := re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", reason):
+            reason = match[1]
+            line = int(match[2]) if match[2] else text.count("\n") + 1
+    raise ConfigurationError(file, [Mistake("syntax", f"not TOML: {reason}", line)])
+
+
+# --- sources and sinks -----------------------------------------------------------------------
+
+
+def _parts(
+    decoder: Decoder,
+    document: Mapping[str, object],
+    kind: str,
+    types: Mapping[str, type[Options]],
+) -> list[Options | None]:
+    """Every table of `[[sources]]` or `[[sinks]]`; None for one that has mistakes."""
+    tables = document.get(kind, [])
+    if not isinstance(tables, list):
+        decoder.mistake((kind,), f"must be an array of tables; write [[{kind}]]")
+        return []
+    parts = [_part(decoder, table, (kind, index), types) for index, table in enumerate(tables)]
+    taken: dict[str, KeyPath] = {}
+    for index, name in enumerate(_names(tables, parts)):
+        if isinstance(name, str):
+            first = taken.setdefault(name, (kind, index))
+            if first != (kind, index):
+                place = f"{dotted(first)} on line {decoder.line(first)}"
+                reason = f"two {kind} of one name; {place} has it already"
+                decoder.mistake((kind, index, "name"), reason)
+    return parts
+
+
+def _part(
+    decoder: Decoder, table: object, path: KeyPath, types: Mapping[str, type[Options]]
+) -> Options | None:
+    key = (*path, "type")
+    if not isinstance(table, dict):
+        decoder.mistake(path, f"must be a table; write [[{path[0]}]]")
+        return None
+    if "type" not in table:
+        decoder.mistake(key, f"missing; installed are {listed(types)}")
+        return None
+    name = decoder.value(str, table["type"], key)
+    if name is None:
+        return None
+    if name not in types:
+        hint = nearest(name, types) or ";"
+        reason = f"there is no type `{name}` of {path[0]}{hint} installed are {listed(types)}"
+        decoder.mistaken_value(key, reason)
+        return None
+    try:
+        options = types[name]
+    except ConsumerError as error:
+        decoder.mistake(key, str(error))
+        return None
+    return decoder.table(options, table, path)
+
+
+def _names(tables: object, parts: Sequence[Options | None]) -> list[object]:
+    """The name of each part; of one with mistakes what the file says, if it says anything."""
+    return [
+        part.name if part else table.get("name") if isinstance(table, dict) else None
+        for table, part in zip(tables if isinstance(tables, list) else [], parts, strict=True)
+    ]
+
+
+def _check_webhook_paths(decoder: Decoder, sources: Sequence[SourceOptions | None]) -> None:
+    """A path of the public listener belongs to one source."""
+    taken: dict[str, KeyPath] = {}
+    for index, source in enumerate(sources):
+        if source is None or not source.type.endswith("-webhook"):
+            continue
+        here: KeyPath = ("sources", index, "path")
+        path = getattr(source, "path", None)
+        if isinstance(path, str) and (first := taken.setdefault(path, here)) != here:
+            reason = f"two webhooks on one path; {dotted(first[:2])} has it already"
+            decoder.mistake(here, f"{reason} (line {decoder.line(first)})")
+
+
+def _check_filters(
+    decoder: Decoder, sinks: Sequence[SinkOptions | None], sources: Sequence[object]
+) -> None:
+    """A filter that names what does not exist would withhold events without a word."""
+    types = list(get_args(EventType))
+    short = [name.removeprefix("backorder.") for name in types]
+    names = [name for name in sources if isinstance(name, str)]
+    for index, sink in enumerate(sinks):
+        if sink is None:
+            continue
+        path: KeyPath = ("sinks", index, "filter")
+        for place, name in enumerate(sink.filter.types):
+            if name not in types and name not in short:
+                reason = f"no event type{nearest(name, short) or f'; known are {listed(short)}'}"
+                decoder.mistake((*path, "types", place), reason)
+        for place, name in enumerate(sink.filter.sources):
+            if name not in names:
+                known = f"; there are {listed(names)}" if names else "; there is none"
+                reason = f"no source of this name{nearest(name, names) or known}"
+                decoder.mistake((*path, "sources", place), reason)
+
+
+def _journal_path(url: str) -> Path:
+    scheme, colon, path = url.partition(":")
+    if scheme in {"postgres", "postgresql"} and colon:
+        raise ValueError("PostgreSQL is not available in this version; write sqlite:PATH")
+    if scheme != "sqlite" or not colon:
+        raise ValueError("not a journal; write sqlite:PATH, such as sqlite:var/journal.db")
+    if path.startswith("//"):
+        raise ValueError(
+            "write the path right after `sqlite:` without slashes before it, such as"
+            " sqlite:var/journal.db or sqlite:/var/lib/journal.db"
+        )
+    if not path or path == ":memory:":
+        raise ValueError("`sqlite:` needs the path of a file, such as sqlite:var/journal.db")
+    return Path(path)
+
+
+def _check_journal(decoder: Decoder, journal: object) -> None:
+    try:
+        _journal_path(
+            journal.url if isinstance(journal, JournalSettings) else JournalSettings().url
+        )
+    except ValueError as error:
+        decoder.mistake(("journal", "url"), str(error))

@@ -1,0 +1,128 @@
+"""What all commands have in common."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from consumer import __version__
+from consumer.__main__ import main
+from consumer.cli import COMMANDS, cli
+from consumer.errors import ConfigurationError, Mistake, Refused, Unavailable, Unusable
+from program import Call
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> dict[str, click.Command]:
+    """Every command below this one, this one included, by what to type."""
+    found = {" ".join(path): command}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            found |= leaves(below, (*path, name))
+    return found
+
+
+def test_help_lists_the_commands_in_the_order_of_use(program: Call) -> None:
+    done = program("--help")
+    assert (done.status, done.err) == (0, "")
+    _, _, listed = done.out.partition("Commands:\n")
+    assert re.findall(r"^  (\w+)", listed, re.MULTILINE) == list(COMMANDS)
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys; from consumer.__main__ import main; main(['--help']);"
+        "assert not [name for name in sys.modules if name.startswith(('aiohttp', 'lxml', 'aio'))]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_every_command_helps_without_the_readme(call: Call) -> None:
+    commands = leaves(cli)
+    assert set(COMMANDS) <= set(commands)
+    for name, command in commands.items():
+        done = call(*name.split(), "--help")
+        assert done.status == 0, name
+        assert re.search(r"^  Examples?:\n +backorder-consumer ", done.out, re.MULTILINE), name
+        if not isinstance(command, click.Group):
+            assert "Exit status:" in done.out, name
+            for option in command.params:
+                assert not isinstance(option, click.Option) or option.help, f"{name} {option.name}"
+
+
+def test_the_version(call: Call) -> None:
+    assert call("--version") == (0, f"backorder-consumer {__version__}\n", "")
+
+
+def test_a_command_that_is_nearly_one(call: Call) -> None:
+    done = call("vaildate")
+    assert (done.status, done.out) == (2, "")
+    assert "Did you mean 'validate'?" in done.err
+
+
+def test_a_command_that_is_none(call: Call) -> None:
+    assert call("frobnicate").status == 2
+    assert call().status == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (
+            ConfigurationError("c.toml", [Mistake("a", "b", 3), Mistake("c", "d")]),
+            2,
+            "c.toml: line 3: a: b\nc.toml: c: d\n",
+        ),
+        (Unusable("locked", "Stop the other daemon"), 1, "error: locked. Stop the other daemon\n"),
+        (Unavailable("disk full"), 1, "error: disk full\n"),
+        (Refused("no"), 1, "error: no\n"),
+        (KeyboardInterrupt(), 130, "\n"),
+    ],
+)
+def test_errors_that_people_can_mend_are_told_in_a_line(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, told: str
+) -> None:
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("consumer.cli.schema.schema", fail)
+    assert call("schema") == (status, "", told)
+
+
+def test_a_bug_shows_where_it_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("consumer.cli.schema.schema", fail)
+    done = call("schema")
+    assert done.status == 1
+    assert "Traceback" in done.err
+    assert "please report it" in done.err.splitlines()[-1]
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "consumer", "schema", "config"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_main_reads_the_arguments_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["anything", "--version"])
+    assert main() == 0
+    assert capfd.readouterr().out == f"backorder-consumer {__version__}\n"
