@@ -183,7 +183,8 @@ class Journal(Protocol):
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
         """Remove events recorded before a moment that every named sink has passed; how many.
 
-        A parked event stays until a person decides. Works in small steps: appends go on meanwhile.
+        A parked event stays until a person decides; order lines that ended before go too. Works in
+        small steps: appends go on meanwhile.
         """
         ...
 
@@ -217,7 +218,9 @@ class Sink(Protocol):
 
         Returns the events it refuses for good, sequence number to reason; every other event of
         the batch is delivered. Raises `Unavailable(reason, retry_after=…, delivered=n)` where it
-        got no further than the first n; the rest is offered again. Is never called twice at once.
+        got no further than the first n (fewer than all); the rest is offered again. An event that
+        was refused counts as got through only once it is in what this returns, so n never goes
+        beyond a refused one. Is never called twice at once.
         Cancelling it is allowed and means that the batch is offered again.
         """
         ...

@@ -1,0 +1,236 @@
+"""The daemon: the only place where its parts are put together.
+
+It starts journal, sinks, dispatcher, intake, listener, sources, and stops in the reverse order,
+each step for its reason: sources stop taking, so that nothing new comes; the listener lets the
+requests under way finish; the intake drains into the journal, so that what was taken is kept; the
+pumps get a bounded time for what is pending, and what they do not manage waits in the journal for
+the next start; then everything closes. A part that dies unexpectedly stops the daemon the same
+way, and `run` raises why: it is never left half alive.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from consumer import __version__, plugins
+from consumer.admin.probes import Admin, Readiness
+from consumer.board import Board, PartState
+from consumer.config import journal_path
+from consumer.dispatcher import Bell, Pump
+from consumer.errors import JournalUnavailable, Unusable
+from consumer.housekeeping import keep_retention, watch_loop
+from consumer.intake import Intake
+from consumer.journal.sqlite import SqliteJournal
+from consumer.listener import Listener
+from consumer.ports import Ground, Sink, Source
+from consumer.settings import Settings
+from consumer.telemetry import Log, Metrics
+from consumer.validation import Schemas
+
+# A probe of the journal is a synced write: asked more often, the last answer stands.
+_PROBE_LASTS = 2.0
+
+
+def build_sources(settings: Settings) -> list[Source]:
+    """Every configured source, connected to nothing yet."""
+    classes = plugins.sources()
+    return [classes[options.type](options) for options in settings.sources]
+
+
+def build_sinks(settings: Settings) -> list[Sink]:
+    """Every configured sink, connected to nothing yet."""
+    classes = plugins.sinks()
+    return [classes[options.type](options) for options in settings.sinks]
+
+
+def load_schemas(settings: Settings) -> Schemas:
+    """The schema set that payloads are validated against."""
+    directory = Path(settings.schemas.directory) if settings.schemas.directory else None
+    return Schemas.load(directory, strict=settings.schemas.strict)
+
+
+class Daemon:
+    """One running daemon."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sources = build_sources(settings)
+        self._sinks = build_sinks(settings)
+        self._metrics = Metrics()
+        self._log = Log()
+        self._board = Board(self._metrics, self._log)
+        self._bell = Bell()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._not_running: str | None = "starting"
+        self._probe_again = 0.0
+        self._journal_state = PartState(ok=True)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; raises whatever killed a part."""
+        journal = SqliteJournal(journal_path(self._settings.journal.url))
+        async with journal as self._journal, AsyncExitStack() as stack:
+            await self._assemble(stack)
+            self._log.started(
+                version=__version__,
+                sources=[source.name for source in self._sources],
+                sinks=[sink.name for sink in self._sinks],
+            )
+            self._not_running = None
+            try:
+                await self._until_stopped(stop)
+            finally:
+                self._not_running = "stopping"
+        self._log.stopped()
+
+    async def _assemble(self, stack: AsyncExitStack) -> None:
+        """Start every part; leaving `stack` stops them in the reverse order."""
+        settings = self._settings
+        schemas = await asyncio.to_thread(load_schemas, settings)
+        admin = Admin(settings.admin, readiness=self._readiness, metrics=self._render_metrics)
+        await stack.enter_async_context(admin)
+        self._log.listening(what="admin", address=admin.address)
+        for sink in self._sinks:
+            await stack.enter_async_context(sink)
+        await stack.enter_async_context(self._dispatching())
+        intake = Intake(
+            self._journal,
+            schemas,
+            settings=settings.intake,
+            privacy=settings.privacy,
+            metrics=self._metrics,
+            log=self._log,
+            committed=self._bell.ring,
+        )
+        stack.push_async_callback(intake.drain, settings.stop.grace / 2)
+        await stack.enter_async_context(self._housekeeping())
+        listener = Listener(settings.webhooks, on_error=self._bug_in_listener)
+        await stack.enter_async_context(self._sourcing(intake, listener))
+
+    # --- its parts ---------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _housekeeping(self) -> AsyncIterator[None]:
+        retention = keep_retention(
+            self._journal,
+            self._settings.journal.retention,
+            [sink.name for sink in self._sinks],
+            metrics=self._metrics,
+            log=self._log,
+        )
+        tasks = [
+            self._spawn("housekeeping.loop", watch_loop(self._metrics)),
+            self._spawn("housekeeping.retention", retention),
+        ]
+        try:
+            yield
+        finally:
+            await _cancel(tasks)
+
+    @asynccontextmanager
+    async def _dispatching(self) -> AsyncIterator[None]:
+        options = {chosen.name: chosen for chosen in self._settings.sinks}
+        cursors = await self._journal.enroll(
+            {name: chosen.start == "oldest" for name, chosen in options.items()}
+        )
+        pumps, runs = [], []
+        for sink in self._sinks:
+            pump = Pump(
+                self._journal,
+                sink,
+                options[sink.name],
+                bell=self._bell,
+                status=self._board.part(f"sinks.{sink.name}"),
+                metrics=self._metrics,
+                log=self._log,
+            )
+            pumps.append(pump)
+            runs.append(self._spawn(f"sinks.{sink.name}", pump.run(cursors[sink.name])))
+        try:
+            yield
+        finally:
+            for pump in pumps:
+                pump.finish()
+            await self._finish(runs)
+
+    @asynccontextmanager
+    async def _sourcing(self, intake: Intake, listener: Listener) -> AsyncIterator[None]:
+        runs = []
+        for source in self._sources:
+            status = self._board.part(f"sources.{source.name}")
+            ground = Ground(intake=intake, status=status, webhooks=listener)
+            runs.append(self._spawn(f"sources.{source.name}", source.run(ground)))
+        await asyncio.sleep(0)  # every source has registered its paths before its first wait
+        async with AsyncExitStack() as stack:
+            if listener.routed:
+                await stack.enter_async_context(listener)
+                self._log.listening(what="webhooks", address=listener.address)
+            try:
+                yield
+            finally:
+                for source in self._sources:
+                    source.stop()
+                await self._finish(runs)
+
+    # --- life and death ----------------------------------------------------------------------
+
+    def _spawn(self, part: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=part)
+        self._tasks.append(task)
+        return task
+
+    async def _until_stopped(self, stop: asyncio.Event) -> None:
+        """Wait for a stop; a part that ends before is raised as what ended it."""
+        asked = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait([asked, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        for task in done - {asked}:
+            self._log.stopping(reason=f"{task.get_name()} ended")
+            task.result()
+            raise Unusable(f"{task.get_name()} ended by itself", "This is a bug, please report it")
+        self._log.stopping(reason="asked to")
+
+    async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Give tasks half of the grace to end by themselves, then cancel them."""
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._settings.stop.grace / 2)
+        await _cancel(tasks)
+
+    # --- what operators see ------------------------------------------------------------------
+
+    async def _readiness(self) -> Readiness:
+        journal = await self._probe_journal()
+        state = PartState(ok=self._not_running is None, reason=self._not_running)
+        return Readiness(
+            ready=journal.ok and state.ok,
+            parts={"daemon": state, "journal": journal, **self._board.parts},
+        )
+
+    async def _probe_journal(self) -> PartState:
+        if monotonic() >= self._probe_again:
+            try:
+                await self._journal.probe()
+            except JournalUnavailable as error:
+                self._journal_state = PartState(ok=False, reason=error.reason)
+            else:
+                self._journal_state = PartState(ok=True)
+            self._probe_again = monotonic() + _PROBE_LASTS
+        return self._journal_state
+
+    async def _render_metrics(self) -> bytes:
+        with suppress(JournalUnavailable):  # the gauges keep what was known last
+            self._metrics.observe(await self._journal.positions())
+        return self._metrics.render()
+
+    def _bug_in_listener(self, error: BaseException) -> None:
+        self._log.bug(where="listener", error=error)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

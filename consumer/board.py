@@ -1,0 +1,67 @@
+"""The board where every source and sink says how it is: for `/readyz`, the metrics and the log.
+
+A part that has not spoken yet is *starting*. Only changes are logged and counted, so a part may
+say the same as often as it likes.
+"""
+
+from msgspec import Struct
+
+from consumer.telemetry import Log, Metrics
+
+
+class PartState(Struct, frozen=True, kw_only=True):
+    """How a part is: `ok`, and where it is not, why. `reason` is fit for strangers' eyes."""
+
+    ok: bool
+    reason: str | None = None
+
+
+_STARTING = PartState(ok=False, reason="starting")
+
+
+class Board:
+    """The states of all parts, by name (`sources.radial-queue`)."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self.parts: dict[str, PartState] = {}
+        self._metrics = metrics
+        self._log = log
+
+    def part(self, name: str) -> "PartStatus":
+        """The place where the part of this name speaks."""
+        self.parts[name] = _STARTING
+        self._metrics.up.labels(name).set(0)
+        return PartStatus(self, name)
+
+    def post(self, name: str, state: PartState) -> None:
+        """Take note of what a part says."""
+        before = self.parts[name]
+        if state == before:
+            return
+        self.parts[name] = state
+        self._metrics.up.labels(name).set(state.ok)
+        if state.ok:
+            self._log.part_up(name)
+            if before is not _STARTING:
+                self._metrics.reconnects.labels(name).inc()
+        else:
+            self._log.part_down(name, state.reason or "")
+
+
+class PartStatus:
+    """Implements `ports.Status` for one part."""
+
+    def __init__(self, board: Board, name: str) -> None:
+        self._board = board
+        self._name = name
+
+    def up(self) -> None:
+        """See `ports.Status`."""
+        self._board.post(self._name, _UP)
+
+    def down(self, reason: str) -> None:
+        """See `ports.Status`."""
+        self._board.post(self._name, PartState(ok=False, reason=reason))
+
+
+_UP = PartState(ok=True)

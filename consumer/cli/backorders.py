@@ -1,0 +1,78 @@
+"""`backorders`: the order lines that are on backorder now."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from consumer.cli import table
+from consumer.cli.options import journal_options, journal_to_read
+from consumer.journal.sqlite import SqliteJournal
+from consumer.model import Backorder, utc_now
+
+_TITLES = ("ORDER", "LINE", "ITEM", "QUANTITY", "STATE", "AGE", "EXPECTED", "SOURCE", "DESCRIPTION")
+_DESCRIPTION_WIDTH = 40
+
+
+@click.command()
+@journal_options
+@click.option("--source", metavar="NAME", help="Only lines of this configured source.")
+@click.option("--all", "ended", is_flag=True, help="The ended ones too.")
+@click.option(
+    "--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="At most so many."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def backorders(config: Path | None, journal: str | None, **options: Any) -> None:
+    """Show the order lines now on backorder, longest first.
+
+    The journal keeps the present state of every order line beside the events. A line stays until
+    its upstream says that it is over; Radial's queue and webhook never do, so their lines stay.
+    Works beside a running daemon and on a journal at rest, and changes nothing.
+
+    \b
+    Exit status: 0, 1 where the journal cannot be read, 2 unusable configuration.
+
+    \b
+    Examples:
+      backorder-consumer backorders -c consumer.toml
+      backorder-consumer backorders --source radial-queue --all --json
+    """
+    asyncio.run(_show(journal_to_read(config, journal), **options))
+
+
+async def _show(
+    opened: SqliteJournal, *, source: str | None, ended: bool, limit: int, as_json: bool
+) -> None:
+    async with opened as journal:
+        lines = await journal.backorders(source=source, ended=ended, limit=limit)
+    if as_json:
+        for line in lines:
+            click.echo(msgspec.json.encode(line))
+        return
+    now = utc_now()
+    table.show(_TITLES, [_row(line, now) for line in lines], empty="nothing is on backorder")
+
+
+def _row(line: Backorder, now: datetime) -> tuple[object, ...]:
+    state = "ended" if line.ended else line.type.removeprefix("backorder.")
+    description = (line.description or "")[:_DESCRIPTION_WIDTH]
+    return (
+        line.order,
+        line.line,
+        line.item,
+        line.quantity,
+        state,
+        _age((line.ended or now) - line.since),
+        line.expected,
+        line.source,
+        description,
+    )
+
+
+def _age(span: Any) -> str:
+    minutes = int(span.total_seconds() // 60)
+    days, rest = divmod(minutes, 24 * 60)
+    return f"{days}d {rest // 60}h" if days else f"{rest // 60}h {rest % 60}m"

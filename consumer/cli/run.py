@@ -1,0 +1,77 @@
+"""`run`: the daemon."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from consumer.app import Daemon
+from consumer.cli.options import config_option, load_settings
+from consumer.settings import Settings
+from consumer.telemetry import configure_log
+
+# Seconds that the event loop may keep the interpreter while the journal's writer waits for it.
+# Python's own 5 ms, again and again while a commit takes its few steps, would make commits slow.
+_SWITCH_INTERVAL = 0.001
+
+
+@click.command()
+@config_option
+def run(config: Path | None) -> None:
+    """Run the daemon until it is told to stop.
+
+    It takes messages from every configured source, keeps their events in the journal and hands
+    them to every sink. An upstream or a receiver that cannot be reached does not stop it:
+    /readyz on the admin listener tells how each part is.
+
+    SIGTERM and Ctrl-C stop it cleanly: what was taken is committed and settled, and what is
+    pending is delivered within the grace time of [stop]. A second signal ends it at once, which
+    loses nothing either: what was not settled arrives again.
+
+    \b
+    Exit status: 0 clean stop, 1 failure, 2 unusable configuration.
+
+    \b
+    Example:
+      backorder-consumer run -c consumer.toml
+    """
+    settings = load_settings(config)
+    configure_log(settings.log)
+    serve(settings)
+
+
+def serve(settings: Settings) -> None:
+    """Run a daemon on a new event loop until a signal stops it."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_signalled(Daemon(settings)))
+
+
+async def _until_signalled(daemon: Daemon) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def asked() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    try:
+        await daemon.run(stop)
+    except asyncio.CancelledError:
+        click.echo("stopped at once; what was not settled arrives again", err=True)
+        sys.exit(1)
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    """The event loop of uvloop where that runs, otherwise Python's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop

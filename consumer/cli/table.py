@@ -1,0 +1,23 @@
+"""Tables for people: columns as wide as their widest cell, numbers to the right."""
+
+from collections.abc import Sequence
+
+import click
+
+
+def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print rows under titles, or `empty` where there are none. None shows as `-`."""
+    if not rows:
+        click.echo(empty)
+        return
+    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(title), *(len(row[index]) for row in cells)) for index, title in enumerate(titles)
+    ]
+    numeric = [isinstance(cell, int) for cell in rows[0]]
+    for line in (titles, *cells):
+        padded = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        click.echo("  ".join(padded).rstrip())

@@ -1,0 +1,41 @@
+"""What the daemon does beside its work: retention, and watching its own event loop.
+
+Both run for as long as the daemon does. Neither may hurt it: retention works in small steps inside
+the journal, and where the journal fails it simply comes again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from time import monotonic
+
+from consumer.errors import JournalUnavailable
+from consumer.model import utc_now
+from consumer.ports import Journal
+from consumer.telemetry import Log, Metrics
+
+_RETENTION_EVERY = 60.0
+_LOOP_LOOKED_AT_EVERY = 0.5
+
+
+async def keep_retention(
+    journal: Journal, retention: float, sinks: Sequence[str], *, metrics: Metrics, log: Log
+) -> None:
+    """Remove what is older than `retention` seconds and passed by every sink, now and then."""
+    while True:
+        try:
+            removed = await journal.prune(utc_now() - timedelta(seconds=retention), sinks)
+        except JournalUnavailable:
+            removed = 0  # intake and the probes tell about it
+        if removed:
+            metrics.pruned.inc(removed)
+            log.pruned(events=removed)
+        await asyncio.sleep(_RETENTION_EVERY)
+
+
+async def watch_loop(metrics: Metrics) -> None:
+    """Measure how late timers run: a loop that is late answers no heartbeat."""
+    while True:
+        due = monotonic() + _LOOP_LOOKED_AT_EVERY
+        await asyncio.sleep(_LOOP_LOOKED_AT_EVERY)
+        metrics.loop_lag.observe(max(0.0, monotonic() - due))

@@ -1,0 +1,173 @@
+"""The daemon as its users meet it: real RabbitMQ, real HTTP, Radial's own samples."""
+
+import asyncio
+import json
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from daemon_process import DaemonProcess, free_port, running
+from load import Publisher, order_list, order_message
+from waiting import until
+
+RADIAL = Path(__file__).parent.parent / "data" / "radial"
+XML = {"Content-Type": "application/xml"}
+WEBHOOK = '[[sources]]\ntype = "radial-webhook"\nname = "radial-webhook"\n'
+ARCHIVE = '[[sinks]]\ntype = "file"\nname = "archive"\npath = "events.jsonl"\n'
+
+
+def queue_source(url: str, store: str, **options: str) -> str:
+    more = "".join(f"{key} = {value}\n" for key, value in options.items())
+    return (
+        '[[sources]]\ntype = "radial-amqp"\nname = "radial-queue"\n'
+        f'urls = ["{url}"]\nstore_codes = ["{store}"]\n{more}'
+    )
+
+
+def hook(daemon: DaemonProcess) -> str:
+    return f"{daemon.public}/webhooks/radial/order-backorder"
+
+
+async def post(daemon: DaemonProcess, body: bytes) -> tuple[int, dict[str, Any]]:
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(hook(daemon), data=body, headers=XML) as answer,
+    ):
+        return answer.status, await answer.json(content_type=None)
+
+
+async def counts(daemon: DaemonProcess, line: str) -> bool:
+    return line in await daemon.metrics()
+
+
+async def test_queue_and_webhook_end_in_one_stream(
+    tmp_path: Path, amqp_url: str, unique: str
+) -> None:
+    daemon = DaemonProcess(tmp_path, queue_source(amqp_url, unique) + WEBHOOK + ARCHIVE)
+    async with Publisher(amqp_url, [unique]) as radial, running(daemon):
+        await radial.publish([(unique, "1"), (unique, "2")])
+        for sample in sorted(RADIAL.glob("OrderBackorderList-*.xml")):
+            status, answer = await post(daemon, sample.read_bytes())
+            assert (status, answer["accepted"], answer["quarantined"]) == (200, 1, 0)
+        archive = tmp_path / "events.jsonl"
+        await until(lambda: archive.exists() and len(archive.read_text().splitlines()) == 6)
+        assert await daemon.stop() == 0
+    archived = [json.loads(line) for line in archive.read_text().splitlines()]
+    assert {event["type"] for event in archived} == {
+        "backorder.opened",
+        "backorder.presell",
+        "backorder.delayed",
+        "backorder.allocation_cancelled",
+    }
+    assert [event["event"] for event in await daemon.events()] == archived
+
+
+async def test_the_same_fact_by_queue_and_webhook_at_once_is_one_event(
+    tmp_path: Path, amqp_url: str, unique: str
+) -> None:
+    daemon = DaemonProcess(tmp_path, queue_source(amqp_url, unique) + WEBHOOK + ARCHIVE)
+    async with Publisher(amqp_url, [unique]) as radial, running(daemon):
+        posts = [post(daemon, order_list(unique, "1")) for _ in range(50)]
+        answers, _ = await asyncio.gather(
+            asyncio.gather(*posts), radial.publish([(unique, "1")] * 50)
+        )
+        assert all(status == 200 for status, _ in answers)
+
+        async def all_settled() -> bool:
+            counted = await daemon.metrics()
+            return 'outcome="duplicate",source="radial-queue"' in counted and (
+                await radial.unsettled() == 0
+            )
+
+        await until(all_settled)
+        [only] = await daemon.events()
+    assert only["event"]["subject"] == "1/1"
+
+
+async def test_poison_is_quarantined_and_acknowledged(
+    tmp_path: Path, amqp_url: str, unique: str
+) -> None:
+    daemon = DaemonProcess(tmp_path, queue_source(amqp_url, unique) + ARCHIVE)
+    async with Publisher(amqp_url, [unique]) as radial:
+        import aio_pika
+
+        poison = [
+            b"not XML",
+            b"",
+            order_message(unique, "2").replace(b'quantity="1"', b'quantity="one"'),
+        ]
+        for body in poison:
+            await radial.channel.default_exchange.publish(
+                aio_pika.Message(body), f"q.Order.BackOrder.{unique}.2-0"
+            )
+        await radial.publish([(unique, "3")])
+        async with running(daemon):
+            accepted = 'backorder_messages_total{outcome="accepted",source="radial-queue"} 1.0'
+            await until(partial(counts, daemon, accepted))
+            counted = await daemon.metrics()
+            assert 'backorder_quarantined_total{source="radial-queue"} 3.0' in counted
+            assert await daemon.stop() == 0
+        assert await radial.unsettled() == 0
+    log = daemon.log.read_text()
+    assert log.count('"message.quarantined"') == 3
+    assert "Traceback" not in log
+
+
+async def test_the_daemon_starts_without_its_broker_and_says_which_part_is_missing(
+    tmp_path: Path,
+) -> None:
+    dead = f"amqp://user:hunter2@127.0.0.1:{free_port()}/"
+    daemon = DaemonProcess(tmp_path, queue_source(dead, "TMS_US") + WEBHOOK + ARCHIVE)
+    async with running(daemon):
+        status, answer = await post(daemon, order_list("TMS_US", "1"))
+        assert (status, answer["accepted"]) == (200, 1)
+
+        async def told() -> bool:
+            return "refused" in (await daemon.part("sources.radial-queue")).get("reason", "")
+
+        await until(told)
+        assert (await daemon.part("journal"))["ok"]
+        assert await daemon.stop() == 0
+    assert "hunter2" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signals_stop_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    daemon = DaemonProcess(tmp_path, WEBHOOK + ARCHIVE)
+    async with running(daemon):
+        assert await daemon.stop(number) == 0
+    events = [json.loads(line)["event"] for line in daemon.log.read_text().splitlines()]
+    assert events[-2:] == ["daemon.stopping", "daemon.stopped"]
+
+
+async def test_a_second_daemon_on_the_same_journal_is_refused(tmp_path: Path) -> None:
+    first = DaemonProcess(tmp_path, WEBHOOK)
+    async with running(first):
+        (tmp_path / "second").mkdir()
+        second = DaemonProcess(tmp_path / "second", WEBHOOK)
+        second.config.write_text(
+            second.config.read_text().replace(str(second.journal), str(first.journal))
+        )
+        await second.command("run", status=1)
+
+
+async def test_no_personal_data_and_no_payload_reaches_log_or_metrics(
+    tmp_path: Path, amqp_url: str, unique: str
+) -> None:
+    daemon = DaemonProcess(
+        tmp_path, queue_source(amqp_url, unique) + WEBHOOK + ARCHIVE, extra='[log]\nlevel = "debug"'
+    )
+    async with Publisher(amqp_url, [unique]) as radial, running(daemon):
+        await radial.publish([(unique, "1")])
+        broken = order_list(unique, "2").replace(b"<City>King Of Prussia</City>", b"")
+        _, answer = await post(daemon, broken)
+        assert answer["quarantined"] == 1
+        await until((tmp_path / "events.jsonl").exists)
+        seen = daemon.log.read_text() + await daemon.metrics() + json.dumps(answer)
+        seen += json.dumps(await daemon.readiness())
+    for personal in ("First Name", "Last Name", "email@example.com", "Allendale", "123456789"):
+        assert personal not in seen

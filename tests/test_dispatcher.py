@@ -1,0 +1,245 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+import pytest
+from consumer.testing.journal import MemoryJournal
+
+from consumer.board import Board
+from consumer.dispatcher import Bell, Pump, wants
+from consumer.errors import JournalUnavailable, Unavailable
+from consumer.model import Record
+from consumer.settings import BatchSettings, Duration, FilterSettings, RetrySettings, SinkOptions
+from consumer.telemetry import Log, Metrics
+from consumer.testing.builders import entry, event, record
+from waiting import until
+
+QUICK = RetrySettings(initial=Duration(0.001), max=Duration(0.005))
+
+
+class ScriptedSink:
+    """A sink that does what `behaviour` says and remembers what went through."""
+
+    name = "scripted"
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+        self.offered: list[list[int]] = []
+        self.behaviour: Callable[[Sequence[Record]], Mapping[int, str]] = lambda _: {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+    async def deliver(self, batch: Sequence[Record]) -> Mapping[int, str]:
+        self.offered.append([record.seq for record in batch])
+        try:
+            refused = self.behaviour(batch)
+        except Unavailable as error:
+            self.got += [record.id for record in batch[: error.delivered]]
+            raise
+        self.got += [record.id for record in batch if record.seq not in refused]
+        return refused
+
+    async def check(self) -> Sequence[str]:
+        return []
+
+
+class Bench:
+    """A pump on an in-memory journal."""
+
+    def __init__(self, options: SinkOptions) -> None:
+        self.journal = MemoryJournal()
+        self.sink = ScriptedSink()
+        self.metrics = Metrics()
+        self.board = Board(self.metrics, Log())
+        self.bell = Bell()
+        self.pump = Pump(
+            self.journal,
+            self.sink,
+            options,
+            bell=self.bell,
+            status=self.board.part("sinks.scripted"),
+            metrics=self.metrics,
+            log=Log(),
+        )
+
+    async def append(self, *numbers: int) -> list[str]:
+        events = [event(n) for n in numbers]
+        await self.journal.append([entry(*events)])
+        self.bell.ring()
+        return [one.id for one in events]
+
+    async def cursor(self) -> int:
+        positions = await self.journal.positions()
+        return {cursor.sink: cursor.seq for cursor in positions.cursors}["scripted"]
+
+
+def options(**changes: object) -> SinkOptions:
+    fields: dict[str, object] = {"type": "scripted", "name": "scripted", "retry": QUICK}
+    return SinkOptions(**(fields | changes))  # type: ignore[arg-type]  # the tests pass real fields
+
+
+@asynccontextmanager
+async def bench(chosen: SinkOptions | None = None) -> AsyncIterator[Bench]:
+    one = Bench(chosen or options())
+    await one.journal.enroll({"scripted": True})
+    running = asyncio.create_task(one.pump.run(0))
+    try:
+        yield one
+    finally:
+        one.pump.finish()
+        await asyncio.wait_for(running, 5)
+
+
+async def test_everything_arrives_in_order_and_the_cursor_follows() -> None:
+    async with bench(options(batch=BatchSettings(events=3))) as one:
+        ids = await one.append(*range(1, 8))
+        await until(lambda: one.sink.got == ids)
+        ids += await one.append(8)
+        await until(lambda: one.sink.got == ids)
+    assert await one.cursor() == 8
+    assert max(len(batch) for batch in one.sink.offered) == 3
+
+
+async def test_a_sink_that_is_down_is_offered_the_same_again_and_says_so() -> None:
+    async with bench() as one:
+        failures = iter(range(5))
+
+        def fail_five_times(_: Sequence[Record]) -> Mapping[int, str]:
+            if next(failures, None) is not None:
+                raise Unavailable("the receiver is away")
+            return {}
+
+        one.sink.behaviour = fail_five_times
+        ids = await one.append(1, 2)
+        await until(lambda: len(one.sink.offered) >= 2)
+        await until(lambda: one.sink.got == ids)
+        assert one.board.parts["sinks.scripted"].ok
+    assert one.sink.offered == [[1, 2]] * 6
+    assert await one.cursor() == 2
+
+
+async def test_what_went_through_before_a_failure_is_not_offered_again() -> None:
+    async with bench() as one:
+        once = iter([1])
+
+        def break_after_two(_: Sequence[Record]) -> Mapping[int, str]:
+            if next(once, None):
+                raise Unavailable("the line broke", delivered=2)
+            return {}
+
+        one.sink.behaviour = break_after_two
+        ids = await one.append(1, 2, 3, 4)
+        await until(lambda: one.sink.got == ids)
+    assert one.sink.offered == [[1, 2, 3, 4], [3, 4]]
+
+
+async def test_an_event_refused_for_good_is_parked_and_the_sink_goes_on() -> None:
+    async with bench() as one:
+        one.sink.behaviour = lambda batch: {r.seq: "HTTP 422" for r in batch if r.seq == 2}
+        ids = await one.append(1, 2, 3)
+        await until(lambda: one.sink.got == [ids[0], ids[2]])
+    [parked] = await one.journal.parked("scripted")
+    assert (parked.seq, parked.reason) == (2, "HTTP 422")
+    assert await one.cursor() == 3
+
+
+async def test_with_a_limit_of_attempts_only_the_stuck_event_is_parked() -> None:
+    retry = RetrySettings(initial=Duration(0.001), max=Duration(0.005), attempts=3)
+    async with bench(options(retry=retry)) as one:
+
+        def stuck_on_two(batch: Sequence[Record]) -> Mapping[int, str]:
+            for position, offered in enumerate(batch):
+                if offered.seq == 2:
+                    raise Unavailable("timeout", delivered=position)
+            return {}
+
+        one.sink.behaviour = stuck_on_two
+        ids = await one.append(1, 2, 3)
+        await until(lambda: one.sink.got == [ids[0], ids[2]])
+    [parked] = await one.journal.parked("scripted")
+    assert (parked.seq, parked.reason) == (2, "timeout")
+    assert one.sink.offered == [[1, 2, 3], [2, 3], [2, 3], [3]]
+
+
+async def test_a_plug_in_with_a_bug_is_a_sink_that_is_down() -> None:
+    async with bench() as one:
+
+        def stumble(_: Sequence[Record]) -> Mapping[int, str]:
+            raise KeyError("nobody expected this")
+
+        one.sink.behaviour = stumble
+        ids = await one.append(1)
+        await until(lambda: one.board.parts["sinks.scripted"].reason is not None)
+        await until(lambda: "KeyError" in (one.board.parts["sinks.scripted"].reason or ""))
+        one.sink.behaviour = lambda _: {}
+        await until(lambda: one.sink.got == ids)
+
+
+async def test_while_the_journal_fails_what_was_delivered_is_not_delivered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with bench() as one:
+        really = one.journal.advance
+        failures = iter(range(3))
+
+        async def advance(sink: str, seq: int, refused: Mapping[int, str]) -> None:
+            if next(failures, None) is not None:
+                raise JournalUnavailable("disk full")
+            await really(sink, seq, refused)
+
+        monkeypatch.setattr(one.journal, "advance", advance)
+        ids = await one.append(1, 2)
+        await until(lambda: one.sink.got == ids)
+        ids += await one.append(3)
+        await until(lambda: one.sink.got == ids)
+    assert one.sink.offered == [[1, 2], [3]]
+    assert await one.cursor() == 3
+
+
+async def test_finishing_delivers_what_is_pending_but_does_not_wait_for_a_dead_sink() -> None:
+    one = Bench(options(batch=BatchSettings(events=2)))
+    await one.journal.enroll({"scripted": True})
+    ids = await one.append(*range(1, 6))
+    one.pump.finish()
+    await asyncio.wait_for(one.pump.run(0), 5)
+    assert one.sink.got == ids
+
+    def dead(_: Sequence[Record]) -> Mapping[int, str]:
+        raise Unavailable("dead", retry_after=3600)
+
+    one.sink.behaviour = dead
+    await one.append(6)
+    await asyncio.wait_for(one.pump.run(5), 5)
+    assert await one.cursor() == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        (FilterSettings(), True),
+        (FilterSettings(sources=["radial-queue"]), True),
+        (FilterSettings(sources=["mvet"]), False),
+        (FilterSettings(types=["opened"]), True),
+        (FilterSettings(types=["backorder.opened", "cleared"]), True),
+        (FilterSettings(types=["backorder.cleared"]), False),
+        (FilterSettings(sources=["radial-queue"], types=["cleared"]), False),
+    ],
+)
+def test_filters(settings: FilterSettings, wanted: bool) -> None:
+    assert wants(settings)(record(1, event(1))) is wanted
+
+
+async def test_what_a_filter_keeps_back_is_passed_not_pending() -> None:
+    chosen = options(filter=FilterSettings(types=["cleared"]))
+    async with bench(chosen) as one:
+        await one.append(1, 2, 3)
+        await one.journal.append([entry(event(9, type="backorder.cleared"))])
+        one.bell.ring()
+        await until(lambda: bool(one.sink.got))
+        assert one.sink.offered == [[4]]
+    assert await one.cursor() == 4
