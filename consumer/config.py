@@ -18,7 +18,7 @@ import msgspec
 
 from consumer.decoding import Decoder, listed, nearest
 from consumer.errors import ConfigurationError, ConsumerError, Mistake
-from consumer.model import EventType
+from consumer.event import EventType
 from consumer.settings import JournalSettings, Settings, SinkOptions, SourceOptions
 from consumer.toml_lines import KeyPath, dotted, key_lines
 

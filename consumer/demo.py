@@ -19,8 +19,8 @@ from msgspec import Struct
 
 from consumer import config, plugins
 from consumer.app import Daemon
+from consumer.event import Event
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Event
 from consumer.ports import Journal
 from consumer.settings import Settings
 from consumer.simulators import broker

@@ -23,7 +23,8 @@ from itertools import count
 from typing import Any
 
 from consumer.errors import JournalUnavailable, Refused
-from consumer.model import Entry, Event, Kind, Message, Outcome, Problem, Refusal
+from consumer.event import Event
+from consumer.model import Entry, Kind, Message, Outcome, Problem, Refusal
 from consumer.normalisation import normalise
 from consumer.ports import Journal
 from consumer.privacy import protect
@@ -31,6 +32,7 @@ from consumer.retry import Backoff
 from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
 from consumer.validation import Accepted, Schemas
+from consumer.validation.events import document
 
 _PATIENCE = Backoff(initial=0.2, most=10.0)
 
@@ -184,7 +186,7 @@ class Intake:
                 events.extend(self._normalise(message, accepted))
             except Refused as error:
                 problem = Problem(reason=error.reason, path=f"/{found.root}")
-                refusals.append(Refusal(body=accepted.document(), problems=(problem,)))
+                refusals.append(Refusal(body=document(accepted.element), problems=(problem,)))
         return Entry(message=message, events=tuple(events), refusals=tuple(refusals))
 
     def _normalise(self, message: Message, accepted: Accepted) -> list[Event]:

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consumer.model import Event, Parties
+from consumer.event import Event, Parties
 from consumer.settings import PrivacySettings
 
 _PREFIX = "hmac-sha256:"

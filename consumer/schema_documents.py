@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from consumer.annotations import arms, is_array, is_struct, is_table, is_text
-from consumer.model import Event
+from consumer.event import Event
 from consumer.settings import Duration, Secret, Settings, SinkOptions, Size, SourceOptions
 
 Document = dict[str, Any]

@@ -4,7 +4,6 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import pytest
-from consumer.testing.journal import MemoryJournal
 
 from consumer.board import Board
 from consumer.dispatcher import Bell, Pump, wants
@@ -13,6 +12,7 @@ from consumer.model import Record
 from consumer.settings import BatchSettings, Duration, FilterSettings, RetrySettings, SinkOptions
 from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import entry, event, record
+from consumer.testing.journal import MemoryJournal
 from waiting import until
 
 QUICK = RetrySettings(initial=Duration(0.001), max=Duration(0.005))

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consumer.testing.journal import MemoryJournal
-from consumer.validation import Schemas
 
 from consumer import intake as intake_module
 from consumer.errors import JournalUnavailable
@@ -15,6 +13,8 @@ from consumer.model import Entry, Message, Outcome
 from consumer.settings import IntakeSettings, PrivacySettings, Size
 from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import message
+from consumer.testing.journal import MemoryJournal
+from consumer.validation import Schemas
 from waiting import until
 
 RADIAL = Path(__file__).parent / "data" / "radial"

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from consumer import model
-from consumer.model import Data, Dates, Line, Message, Order, Parties, Party, Quantity
+from consumer.event import Data, Dates, Event, Line, Order, Parties, Party, Quantity, timestamp
+from consumer.event import identify as event_id
+from consumer.model import Message, Problem, Refusal, utc_now
 from consumer.testing.builders import data, event, record
 
 
@@ -30,10 +31,10 @@ def test_a_moment_is_a_date_or_a_utc_timestamp(text: str) -> None:
 
 def test_timestamps_are_utc_and_naive_ones_have_no_place() -> None:
     there = datetime(2016, 7, 13, 15, 47, 54, tzinfo=timezone(timedelta(hours=2)))
-    assert model.timestamp(there) == "2016-07-13T13:47:54Z"
+    assert timestamp(there) == "2016-07-13T13:47:54Z"
     naive = datetime(2016, 7, 13)  # noqa: DTZ001 - this is what must not pass
     with pytest.raises(ValueError, match="naive"):
-        model.timestamp(naive)
+        timestamp(naive)
     with pytest.raises(ValueError, match="aware"):
         Message(body=b"", source="s", system="radial", received=naive)
 
@@ -41,7 +42,7 @@ def test_timestamps_are_utc_and_naive_ones_have_no_place() -> None:
 def test_an_event_encodes_to_the_same_bytes_each_time_and_reads_back() -> None:
     one = event(1, traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     assert one.encode() == event(1, traceparent=one.traceparent).encode()
-    assert msgspec.json.decode(one.encode(), type=model.Event) == one
+    assert msgspec.json.decode(one.encode(), type=Event) == one
 
 
 def test_extension_attributes_are_absent_where_there_is_nothing_to_say() -> None:
@@ -51,7 +52,7 @@ def test_extension_attributes_are_absent_where_there_is_nothing_to_say() -> None
 
 
 def identify(said: Data, **changes: int) -> str:
-    return model.identify("/radial/TMS_US", "backorder.opened", "1/1", said, **changes)
+    return event_id("/radial/TMS_US", "backorder.opened", "1/1", said, **changes)
 
 
 def test_whatever_a_fact_says_is_part_of_its_id() -> None:
@@ -87,10 +88,10 @@ def test_a_record_knows_its_system_and_account() -> None:
 
 
 def test_the_same_bytes_are_the_same_refusal() -> None:
-    reasons = (model.Problem(reason="not XML", line=1, column=2),)
-    assert model.Refusal(body=b"x", problems=reasons).id == model.Refusal(body=b"x", problems=()).id
+    reasons = (Problem(reason="not XML", line=1, column=2),)
+    assert Refusal(body=b"x", problems=reasons).id == Refusal(body=b"x", problems=()).id
     assert str(reasons[0]) == "1:2: not XML"
 
 
 def test_utc_now_is_aware() -> None:
-    assert model.utc_now().tzinfo is UTC
+    assert utc_now().tzinfo is UTC

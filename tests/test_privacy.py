@@ -4,8 +4,7 @@ import hmac
 import pytest
 from msgspec.structs import replace
 
-from consumer import model
-from consumer.model import Address, Data, Event, Line, Order, Parties, Party, Quantity
+from consumer.event import Address, Data, Event, Line, Order, Parties, Party, Quantity
 from consumer.privacy import protect
 from consumer.settings import PrivacySettings, Secret
 
@@ -21,7 +20,7 @@ STORE = Party(number="7", extra={"email": "ada@example.com"})
 
 
 def event(**parties: Party) -> Event:
-    return model.event(
+    return Event.of(
         source="/radial/TMS_US",
         type="backorder.opened",
         subject="1/1",

@@ -8,8 +8,9 @@ import click
 import msgspec
 
 from consumer.cli.options import journal_options, journal_to_read
+from consumer.event import timestamp
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Record, timestamp
+from consumer.model import Record
 from consumer.sinks.stdout import pretty
 
 _PAGE = 500

@@ -8,7 +8,8 @@ import click
 from consumer.cli.payloads import files_argument, located, read, schemas_option
 from consumer.cli.validate import INVALID, UNREADABLE, problems_of
 from consumer.errors import Refused, SchemasUnusable
-from consumer.model import Event, Problem, utc_now
+from consumer.event import Event
+from consumer.model import Problem, utc_now
 from consumer.normalisation import normalise
 from consumer.validation import Schemas
 

@@ -6,8 +6,8 @@ personal data is, has no part in it.
 
 from msgspec import Struct
 
+from consumer.event import Event
 from consumer.journal.moments import parse_moment, to_micros
-from consumer.model import Event
 
 ENDS = "backorder.cleared"
 """The one type of event that ends a back-order; every other one opens it or keeps it open."""

@@ -17,15 +17,7 @@ from consumer.journal import sqlite_reads, sqlite_writes
 from consumer.journal.moments import to_micros
 from consumer.journal.sqlite_reader import Reader
 from consumer.journal.sqlite_writer import Writer
-from consumer.model import (
-    Backorder,
-    Entry,
-    Outcome,
-    Parked,
-    Positions,
-    Quarantined,
-    Record,
-)
+from consumer.model import Backorder, Entry, Outcome, Parked, Positions, Quarantined, Record
 
 P = ParamSpec("P")
 T = TypeVar("T")

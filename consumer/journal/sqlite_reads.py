@@ -13,15 +13,7 @@ import msgspec
 
 from consumer.journal.moments import from_micros
 from consumer.journal.statements import statements
-from consumer.model import (
-    Backorder,
-    Cursor,
-    Parked,
-    Positions,
-    Problem,
-    Quarantined,
-    Record,
-)
+from consumer.model import Backorder, Cursor, Parked, Positions, Problem, Quarantined, Record
 
 SQL = statements("sqlite.sql")
 _Columns = tuple[int, int, str, str, str, str, str]

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from consumer.event import Event
 from consumer.journal import moments
 from consumer.journal.lines import line_state
 from consumer.journal.statements import statements
-from consumer.model import Entry, Event, Outcome
+from consumer.model import Entry, Outcome
 
 SQL = statements("sqlite.sql")
 _VACUUM_PAGES = 128

@@ -9,7 +9,7 @@ from datetime import datetime
 from lxml import etree
 
 from consumer.errors import Refused
-from consumer.model import Event
+from consumer.event import Event
 from consumer.normalisation import radial
 from consumer.normalisation.xml import name_of
 

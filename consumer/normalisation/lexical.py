@@ -11,7 +11,7 @@ Sources: XML Schema 1.0 part 2, sections 3.2.3 (decimal), 3.2.7 (dateTime), 3.2.
 import re
 from datetime import date, datetime
 
-from consumer.model import Decimal, Moment, timestamp
+from consumer.event import Decimal, Moment, timestamp
 
 _decimal = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?", re.ASCII).fullmatch
 _plain_decimal = re.compile(r"-?\d+(\.\d+)?", re.ASCII).fullmatch

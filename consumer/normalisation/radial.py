@@ -22,7 +22,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from consumer.errors import Refused
-from consumer.model import (
+from consumer.event import (
     Data,
     Dates,
     Decimal,
@@ -33,7 +33,6 @@ from consumer.model import (
     Order,
     Parties,
     Quantity,
-    event,
     timestamp,
 )
 from consumer.normalisation import lexical
@@ -79,7 +78,7 @@ def backorders(
     source = f"/radial/{quote(order.account or _UNKNOWN, safe='')}"
     time = order.date or timestamp(received)
     make = partial(
-        event, source=source, type=type_, time=time, drift=drift, traceparent=traceparent
+        Event.of, source=source, type=type_, time=time, drift=drift, traceparent=traceparent
     )
     events: list[Event] = []
     said: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from consumer.model import Address, Party
+from consumer.event import Address, Party
 from consumer.normalisation.xml import Node, put_back, take_node, take_nodes, take_text
 
 _NOBODY: Mapping[str, Party] = {}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from consumer.model import EventType
+from consumer.event import EventType
 from consumer.simulators import radial_xml
 from consumer.simulators.radial_xml import Item, Order, Person
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from consumer import model
-from consumer.model import Data, Entry, Event, Line, Message, Order, Quantity, Record, Refusal
+from consumer.event import Data, Event, Line, Order, Quantity, timestamp
+from consumer.model import Entry, Message, Problem, Record, Refusal
 
 MOMENT = datetime(2016, 7, 13, 13, 47, 54, tzinfo=UTC)
 
@@ -47,17 +47,17 @@ def event(n: int = 1, **overrides: Any) -> Event:
         "source": "/radial/TMS_US",
         "type": "backorder.opened",
         "subject": f"{n:012d}/1",
-        "time": model.timestamp(MOMENT),
+        "time": timestamp(MOMENT),
         "data": data(n),
     }
     own_id = overrides.pop("id", None)
-    built = model.event(**(fields | overrides))
+    built = Event.of(**(fields | overrides))
     return msgspec.structs.replace(built, id=own_id) if own_id else built
 
 
 def refusal(body: bytes = b"<nonsense", *reasons: str) -> Refusal:
     """A refused payload with a problem for each reason."""
-    problems = tuple(model.Problem(reason=reason, line=1) for reason in reasons or ("not XML",))
+    problems = tuple(Problem(reason=reason, line=1) for reason in reasons or ("not XML",))
     return Refusal(body=body, problems=problems)
 
 

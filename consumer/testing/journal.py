@@ -12,13 +12,13 @@ from typing import Self
 from msgspec.structs import replace
 
 from consumer.errors import JournalUnavailable
+from consumer.event import Event
 from consumer.journal.lines import ENDS, line_state
 from consumer.journal.moments import from_micros
 from consumer.model import (
     Backorder,
     Cursor,
     Entry,
-    Event,
     Message,
     Outcome,
     Parked,

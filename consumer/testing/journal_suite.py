@@ -16,7 +16,8 @@ What happens when storage fails, or a process dies, is for each implementation's
 
 import asyncio
 
-from consumer.model import Problem, identify, utc_now
+from consumer.event import identify
+from consumer.model import Problem, utc_now
 from consumer.ports import Journal
 from consumer.testing.builders import data, entry, event, message, refusal
 from consumer.testing.journal_state_suite import JournalStateSuite

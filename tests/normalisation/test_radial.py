@@ -10,7 +10,7 @@ from lxml import etree
 from msgspec.structs import replace
 
 from consumer.errors import Refused
-from consumer.model import Event, Parties
+from consumer.event import Event, Parties
 from consumer.normalisation import normalise, radial
 
 SAMPLES = Path(__file__).parent.parent / "data" / "radial"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from consumer.errors import Refused
-from consumer.model import Event
+from consumer.event import Event
 from consumer.normalisation import normalise
 from consumer.simulators.radial import RadialWorld
 

@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from consumer.model import Line, Quantity
+from consumer.event import Line, Quantity
 from consumer.sinks.stdout import Stdout, StdoutOptions
 from consumer.testing import builders
 from consumer.testing.sinks import records
