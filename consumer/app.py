@@ -17,7 +17,7 @@ from typing import Any
 
 from consumer import __version__, plugins
 from consumer.admin.probes import Admin, Readiness
-from consumer.board import Board, PartState
+from consumer.board import UNUSED, Board, PartState
 from consumer.config import journal_path
 from consumer.dispatcher import Bell, Pump
 from consumer.errors import JournalUnavailable, Unusable
@@ -142,7 +142,7 @@ class Daemon:
                 sink,
                 options[sink.name],
                 bell=self._bell,
-                status=self._board.part(f"sinks.{sink.name}"),
+                status=self._board.part(f"sinks.{sink.name}", UNUSED),
                 metrics=self._metrics,
                 log=self._log,
             )

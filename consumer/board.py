@@ -1,6 +1,7 @@
 """The board where every source and sink says how it is: for `/readyz`, the metrics and the log.
 
-A part that has not spoken yet is *starting*. Only changes are logged and counted, so a part may
+A source that has not spoken yet is *starting*; a sink that had nothing to deliver yet is taken for
+well, since nobody is served by an alarm about a link that is not needed. Only changes are logged and counted, so a part may
 say the same as often as it likes.
 """
 
@@ -16,7 +17,8 @@ class PartState(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-_STARTING = PartState(ok=False, reason="starting")
+STARTING = PartState(ok=False, reason="starting")
+UNUSED = PartState(ok=True, reason="nothing delivered yet")
 
 
 class Board:
@@ -27,10 +29,10 @@ class Board:
         self._metrics = metrics
         self._log = log
 
-    def part(self, name: str) -> "PartStatus":
-        """The place where the part of this name speaks."""
-        self.parts[name] = _STARTING
-        self._metrics.up.labels(name).set(0)
+    def part(self, name: str, first: PartState = STARTING) -> "PartStatus":
+        """The place where the part of this name speaks; `first` stands there until it does."""
+        self.parts[name] = first
+        self._metrics.up.labels(name).set(first.ok)
         return PartStatus(self, name)
 
     def post(self, name: str, state: PartState) -> None:
@@ -42,7 +44,7 @@ class Board:
         self._metrics.up.labels(name).set(state.ok)
         if state.ok:
             self._log.part_up(name)
-            if before is not _STARTING:
+            if not before.ok and before is not STARTING:
                 self._metrics.reconnects.labels(name).inc()
         else:
             self._log.part_down(name, state.reason or "")

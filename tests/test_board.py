@@ -1,4 +1,4 @@
-from consumer.board import Board, PartState
+from consumer.board import UNUSED, Board, PartState
 from consumer.telemetry import Log, Metrics
 
 
@@ -20,3 +20,13 @@ def test_a_part_starts_as_starting_and_only_changes_count() -> None:
     part.up()
     rendered = metrics.render()
     assert b'backorder_reconnects_total{part="sources.queue"} 1.0' in rendered
+
+
+def test_a_sink_without_work_is_no_alarm() -> None:
+    metrics = Metrics()
+    board = Board(metrics, Log())
+    part = board.part("sinks.archive", UNUSED)
+    assert b'backorder_part_up{part="sinks.archive"} 1.0' in metrics.render()
+    part.up()
+    assert board.parts["sinks.archive"] == PartState(ok=True)
+    assert b"backorder_reconnects_total{" not in metrics.render()

@@ -310,7 +310,7 @@ def test_the_wrong_namespace_is_called_that(
         (b"", "1:1", "this is not XML"),
         (b'{"json": true}', "1:1", "this is not XML"),
         (b"\x00\x01\x02\xff", "1:1", "this is not XML"),
-        (DOCUMENTED[:1004], "42:", "the document ends before its last end tag"),
+        (DOCUMENTED[:1003], "42:", "the document ends before its last end tag"),
         (DOCUMENTED[:995], "41:", "a tag is not closed"),
         (changed(DOCUMENTED, "</Name>", "</Nom>"), "13:", "an end tag does not match"),
         (DOCUMENTED + b"<x/>", "89:", "something follows the end"),

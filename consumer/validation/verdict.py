@@ -86,7 +86,8 @@ class Judge:
     def _reasons(
         self, event: etree._Element, unknown: list[Unknown], place: str, *, large: bool
     ) -> tuple[Problem, ...]:
-        problems = list(reasons.unknown(unknown, place, strict=self.strict))
+        uncovered = [each for each in unknown if not each.covered]
+        problems = list(reasons.unknown(uncovered, place, strict=self.strict))
         if len({each.name for each in unknown}) > _MOST_NAMES:
             reason = f"more than {_MOST_NAMES} different names that the schemas do not know"
             problems.append(Problem(reason=reason, line=line_of(event), path=place))
@@ -94,12 +95,13 @@ class Judge:
         if unknown:
             known = deepcopy(event)
             self.vocabulary.prune(known, covered=True)
-        complaints = self._gate.complaints(known, large=large)
-        if complaints:
+        if complaints := self._gate.complaints(known, large=large):
             explained = list(reasons.explain(self._model, known, place))
             problems += explained
             if not any(problem.path for problem in explained):
                 problems += reasons.undisputed(complaints, known, place)
+        # a wildcard covers what stands in its place; if all else is well, something does not
+        problems = problems or list(reasons.unknown(unknown, place, strict=self.strict))
         return reasons.listed(problems)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import signal
 from functools import partial
 from pathlib import Path
@@ -171,3 +172,66 @@ async def test_no_personal_data_and_no_payload_reaches_log_or_metrics(
         seen += json.dumps(await daemon.readiness())
     for personal in ("First Name", "Last Name", "email@example.com", "Allendale", "123456789"):
         assert personal not in seen
+
+
+async def test_a_journal_that_cannot_commit_pauses_intake_and_loses_nothing(
+    tmp_path: Path, amqp_url: str, unique: str
+) -> None:
+    daemon = DaemonProcess(tmp_path, queue_source(amqp_url, unique) + WEBHOOK + ARCHIVE)
+    async with Publisher(amqp_url, [unique]) as radial, running(daemon):
+        status, _ = await post(daemon, order_list(unique, "1"))
+        assert status == 200
+        _, unlimited = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (4096, unlimited))
+
+        status, refusal = await post(daemon, order_list(unique, "2"))
+        assert (status, refusal["status"]) == (503, 503)
+        await radial.publish([(unique, "3")])
+        await until(partial(is_ready, daemon, expected=False))
+        assert "reason" in await daemon.part("journal")
+
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+        await until(partial(is_ready, daemon, expected=True))
+        await until(partial(counts, daemon, "backorder_journal_head 2.0"))
+        assert {event["event"]["subject"] for event in await daemon.events()} == {"1/1", "3/1"}
+        status, answer = await post(daemon, order_list(unique, "2"))
+        assert (status, answer["accepted"]) == (200, 1)
+        assert await daemon.stop() == 0
+    log = daemon.log.read_text()
+    assert '"intake.paused"' in log
+    assert '"intake.resumed"' in log
+
+
+async def is_ready(daemon: DaemonProcess, *, expected: bool) -> bool:
+    status, _ = await daemon.readiness()
+    return status == (200 if expected else 503)
+
+
+async def test_a_sink_of_another_package_is_installed_and_used(
+    tmp_path: Path, installed_plugin: Path
+) -> None:
+    memo = '[[sinks]]\ntype = "memo"\nname = "memo"\npath = "memo.txt"\n'
+    path = {"PYTHONPATH": str(installed_plugin)}
+    daemon = DaemonProcess(tmp_path, WEBHOOK + memo, environ=path)
+    async with running(daemon):
+        await post(daemon, order_list("TMS_US", "1"))
+        [event] = await daemon.events()
+        memo_file = tmp_path / "memo.txt"
+        await until(lambda: memo_file.exists() and memo_file.read_text() != "")
+        assert memo_file.read_text().split() == [event["event"]["id"]]
+        assert await daemon.stop() == 0
+
+
+async def test_check_reaches_everything_and_says_exactly_what_is_wrong(
+    tmp_path: Path, amqp_url: str, unique: str
+) -> None:
+    daemon = DaemonProcess(tmp_path, queue_source(amqp_url, unique) + WEBHOOK + ARCHIVE)
+    async with Publisher(amqp_url, [unique]):
+        said = await daemon.command("check", "--connect")
+        assert f"q.Order.BackOrder.{unique}.2-0" in said
+        assert "FAIL" not in said
+    said = await daemon.command("check", "--connect", status=1)
+    [failed] = [line for line in said.splitlines() if line.startswith("FAIL")]
+    assert "sources.radial-queue" in failed
+    assert f"no queue 'q.Order.BackOrder.{unique}.2-0'" in failed
+    assert not (tmp_path / "journal.db").exists()

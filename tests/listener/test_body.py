@@ -33,7 +33,11 @@ def bomb(size: int) -> bytes:
 
 @contextmanager
 def peak_below(limit: int) -> Iterator[None]:
-    """What happens inside never holds `limit` bytes more than before."""
+    """What happens inside never holds `limit` bytes more than before.
+
+    Everything that the process allocates meanwhile counts, so `limit` leaves room for what other
+    parts of a long test run do; it is far below the size of what must not be held.
+    """
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -100,7 +104,7 @@ async def test_the_limit_itself_is_allowed(bench: Any, pack: Callable[[bytes], b
 async def test_a_gzip_bomb_costs_no_more_than_the_limit(bench: Any) -> None:
     opened = await bench(max_body=Size(MIB))
     packed = bomb(200 * MIB)
-    with peak_below(8 * MIB):
+    with peak_below(32 * MIB):
         assert (await opened.post(packed, Content_Encoding="gzip")).status == 413
     assert (await opened.post(TEXT)).status == 200
 
@@ -125,7 +129,7 @@ async def test_too_long_by_its_own_account_is_refused_unread(bench: Any) -> None
 async def test_200_megabytes_in_chunks_are_not_kept(bench: Any) -> None:
     opened = await bench(max_body=Size(MIB))
     block = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-    with peak_below(12 * MIB):
+    with peak_below(32 * MIB):
         async with opened.wire() as connection:
             await connection.send(CHUNKED)
             sending = asyncio.ensure_future(_flood(connection.send, block, 200 * 16))
