@@ -1,8 +1,8 @@
 """The board where every source and sink says how it is: for `/readyz`, the metrics and the log.
 
 A source that has not spoken yet is *starting*; a sink that had nothing to deliver yet is taken for
-well, since nobody is served by an alarm about a link that is not needed. Only changes are logged and counted, so a part may
-say the same as often as it likes.
+well, since nobody is served by an alarm about a link that is not needed. Only changes are logged
+and counted, so a part may say the same as often as it likes.
 """
 
 from msgspec import Struct

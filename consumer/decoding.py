@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from consumer.annotations import arms, is_array, is_struct, is_table, is_text
 from consumer.errors import Mistake
-from consumer.settings import parse_value
 from consumer.toml_lines import KeyPath, dotted, nearest_line
+from consumer.values import parse_value
 
 S = TypeVar("S", bound=Struct)
 

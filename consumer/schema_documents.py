@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from consumer.annotations import arms, is_array, is_struct, is_table, is_text
 from consumer.event import Event
-from consumer.settings import Duration, Secret, Settings, SinkOptions, Size, SourceOptions
+from consumer.settings import Settings, SinkOptions, SourceOptions
+from consumer.values import Duration, Secret, Size
 
 Document = dict[str, Any]
 

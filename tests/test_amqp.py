@@ -13,9 +13,9 @@ from msgspec import structs
 
 from consumer.amqp import AmqpTls, Dialer, Letter, LinkSettings, Publisher, Subscription
 from consumer.errors import Unavailable
-from consumer.settings import Secret
 from consumer.simulators.broker import PrivateBroker
 from consumer.simulators.broker_home import BrokerTls, free_port
+from consumer.values import Secret
 from rabbit import rabbit, unreachable
 
 

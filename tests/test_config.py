@@ -9,16 +9,8 @@ from msgspec import Meta, field
 
 from consumer import config
 from consumer.errors import ConfigurationError, Unusable
-from consumer.settings import (
-    Duration,
-    Secret,
-    Section,
-    Settings,
-    SinkOptions,
-    Size,
-    SourceOptions,
-    TlsSettings,
-)
+from consumer.settings import Section, Settings, SinkOptions, SourceOptions, TlsSettings
+from consumer.values import Duration, Secret, Size
 
 
 class Login(Section, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ from pathlib import Path
 from textwrap import dedent
 
 from consumer import config, plugins
-from consumer.settings import Settings, is_loopback, split_listen
+from consumer.settings import Settings
+from consumer.values import is_loopback, split_listen
 
 _CHECKOUT = Path(__file__).parents[1]
 _KUBERNETES = (_CHECKOUT / "deploy" / "kubernetes.yaml").read_text()

@@ -9,10 +9,11 @@ from consumer.board import Board
 from consumer.dispatcher import Bell, Pump, wants
 from consumer.errors import JournalUnavailable, Unavailable
 from consumer.model import Record
-from consumer.settings import BatchSettings, Duration, FilterSettings, RetrySettings, SinkOptions
+from consumer.settings import BatchSettings, FilterSettings, RetrySettings, SinkOptions
 from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import entry, event, record
 from consumer.testing.journal import MemoryJournal
+from consumer.values import Duration
 from waiting import until
 
 QUICK = RetrySettings(initial=Duration(0.001), max=Duration(0.005))

@@ -10,11 +10,12 @@ from consumer import intake as intake_module
 from consumer.errors import JournalUnavailable
 from consumer.intake import Intake
 from consumer.model import Entry, Message, Outcome
-from consumer.settings import IntakeSettings, PrivacySettings, Size
+from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import message
 from consumer.testing.journal import MemoryJournal
 from consumer.validation import Schemas
+from consumer.values import Size
 from waiting import until
 
 RADIAL = Path(__file__).parent / "data" / "radial"

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from consumer.event import Address, Data, Event, Line, Order, Parties, Party, Quantity
 from consumer.privacy import protect
-from consumer.settings import PrivacySettings, Secret
+from consumer.settings import PrivacySettings
+from consumer.values import Secret
 
 KEY = "a key of sufficient length"
 CUSTOMER = Party(

@@ -15,8 +15,9 @@ from consumer.config import loads
 from consumer.errors import ConfigurationError
 from consumer.normalisation import normalise
 from consumer.schema_documents import config_schema, event_schema, written
-from consumer.settings import Duration, Section, Size
+from consumer.settings import Section
 from consumer.testing.builders import MOMENT, event
+from consumer.values import Duration, Size
 
 Checker = jsonschema.Draft202012Validator
 

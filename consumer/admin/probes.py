@@ -15,7 +15,8 @@ from msgspec import Struct, json
 
 from consumer.board import PartState
 from consumer.errors import Unusable
-from consumer.settings import AdminSettings, split_listen
+from consumer.settings import AdminSettings
+from consumer.values import split_listen
 
 _OPEN = frozenset({"/healthz", "/readyz"})
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from consumer.settings import Duration, Secret, Section
+from consumer.settings import Section
+from consumer.values import Duration, Secret
 
 _SCHEMES = ("amqp", "amqps")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from consumer.demo import Demo
-from consumer.settings import Duration, LogSettings
+from consumer.settings import LogSettings
 from consumer.telemetry import configure_log
+from consumer.values import Duration
 
 _DIRECTORY = Path("var/demo")
 

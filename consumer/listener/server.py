@@ -26,7 +26,8 @@ from consumer.listener.answers import Rejection, rejected, response
 from consumer.listener.auth import gate
 from consumer.listener.body import Memory, inflate, receive
 from consumer.ports import Posted, Reply
-from consumer.settings import TlsSettings, WebhooksSettings, split_listen
+from consumer.settings import TlsSettings, WebhooksSettings
+from consumer.values import split_listen
 
 Handler = Callable[[Posted], Awaitable[Reply]]
 OnError = Callable[[BaseException], None]

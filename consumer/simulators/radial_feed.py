@@ -14,8 +14,8 @@ import aiohttp
 
 from consumer.amqp import Dialer, Letter, LinkSettings, Publisher
 from consumer.model import utc_now
-from consumer.settings import Secret
 from consumer.simulators.radial import Sent
+from consumer.values import Secret
 
 Feed = Callable[[Sent], Awaitable[None]]
 

@@ -25,7 +25,8 @@ from consumer.amqp import (
 )
 from consumer.errors import Unavailable
 from consumer.model import Record
-from consumer.settings import Duration, Secret, SinkOptions, Text
+from consumer.settings import SinkOptions, Text
+from consumer.values import Duration, Secret
 
 _CONTENT_TYPE = "application/cloudevents+json"
 _LONGEST_KEY = 255

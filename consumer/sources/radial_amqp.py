@@ -34,7 +34,8 @@ from consumer.errors import Unavailable
 from consumer.model import Message, Outcome, Unwanted, utc_now
 from consumer.ports import Ground
 from consumer.retry import Backoff
-from consumer.settings import Duration, Secret, SourceOptions, Text
+from consumer.settings import SourceOptions, Text
+from consumer.values import Duration, Secret
 
 _HEADER_LENGTH = 200
 _DEATHS = 5

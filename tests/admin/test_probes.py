@@ -8,7 +8,8 @@ import pytest
 from consumer.admin.probes import Admin, Readiness
 from consumer.board import PartState
 from consumer.errors import Unusable
-from consumer.settings import AdminSettings, Secret
+from consumer.settings import AdminSettings
+from consumer.values import Secret
 
 READY = Readiness(ready=True, parts={"journal": PartState(ok=True)})
 NOT_READY = Readiness(ready=False, parts={"journal": PartState(ok=False, reason="disk full")})

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from consumer.settings import AuthSettings, Secret
+from consumer.settings import AuthSettings
+from consumer.values import Secret
 
 BODY = "<OrderBackorder>é</OrderBackorder>".encode()
 BASIC = AuthSettings(type="basic", username="rädial", password=Secret("pass:word"))

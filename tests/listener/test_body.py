@@ -12,7 +12,7 @@ import pytest
 
 from consumer.listener.body import inflate
 from consumer.ports import Posted, Reply
-from consumer.settings import Duration, Size
+from consumer.values import Duration, Size
 
 TEXT = b"<OrderBackorder>" + b"0123456789" * 1000 + b"</OrderBackorder>"
 CHUNKED = b"POST /hook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

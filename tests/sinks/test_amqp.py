@@ -13,11 +13,11 @@ import pytest
 from consumer.amqp import AmqpTls
 from consumer.errors import Unavailable
 from consumer.model import Record
-from consumer.settings import Duration, Secret
 from consumer.simulators.broker import PrivateBroker
 from consumer.sinks.amqp import Amqp, AmqpOptions
 from consumer.testing.builders import event, record
 from consumer.testing.sinks import Outlet, SinkSuite, deliver_patiently
+from consumer.values import Duration, Secret
 from rabbit import Rabbit, rabbit, unreachable
 from waiting import until
 

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from consumer.errors import Refused, Unavailable, Unusable
-from consumer.settings import Duration, Size
 from consumer.sinks.file import File, FileOptions, rotation
 from consumer.testing.sinks import Outlet, SinkSuite, records
+from consumer.values import Duration, Size
 
 LINE = len(records(1, 1)[0].body) + 1
 NOON = 1_468_411_200.0  # 2016-07-13T12:00:00Z

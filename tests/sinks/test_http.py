@@ -18,11 +18,11 @@ import trustme
 from aiohttp import web
 
 from consumer.errors import Refused, Unavailable, Unusable
-from consumer.settings import Duration, Secret, parse_value
 from consumer.sinks.http import Http, HttpOptions
 from consumer.sinks.http.options import HttpTls
 from consumer.testing import builders
 from consumer.testing.sinks import RefusingOutlet, RefusingSinkSuite, records
+from consumer.values import Duration, Secret, parse_value
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PREVIOUS = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"

@@ -11,11 +11,11 @@ from consumer.amqp import Dialer, Link, ReconnectSettings
 from consumer.amqp.channel import LeanChannel
 from consumer.errors import Unavailable
 from consumer.model import Message
-from consumer.settings import Duration, Secret
 from consumer.simulators.broker import PrivateBroker
 from consumer.simulators.broker_home import free_port
 from consumer.sources.radial_amqp import RadialAmqp, RadialAmqpOptions
 from consumer.testing.sources import RecordingIntake, RecordingStatus, ground
+from consumer.values import Duration, Secret
 from rabbit import counts, rabbit, unreachable
 from waiting import until
 

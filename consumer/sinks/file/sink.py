@@ -18,8 +18,9 @@ from msgspec import Meta
 
 from consumer.errors import Refused, Unavailable
 from consumer.model import Record
-from consumer.settings import Duration, SinkOptions, Size, Text
+from consumer.settings import SinkOptions, Text
 from consumer.sinks.file.appender import Appender
+from consumer.values import Duration, Size
 
 # Seconds that leaving waits for a disk that does not answer.
 _LAST_WRITE = 5.0

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from consumer.settings import Duration, Secret, Section, SinkOptions
+from consumer.settings import Section, SinkOptions
+from consumer.values import Duration, Secret
 
 # Standard Webhooks asks for 24 bytes or more; some receivers hand out 16.
 _SHORTEST_KEY = 16

@@ -23,10 +23,10 @@ import aiohttp
 
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.model import Record
-from consumer.settings import redacted
 from consumer.sinks.http.answers import Meaning, failure, meaning, retry_after
 from consumer.sinks.http.options import HttpOptions, signing_key
 from consumer.sinks.http.request import single, together
+from consumer.values import redacted
 
 _MOST_READ = 64 * 1024
 
