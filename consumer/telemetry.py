@@ -215,13 +215,11 @@ def configure_log(settings: LogSettings) -> None:
 
 def _only_the_place(_logger: Any, _method: str, fields: Any) -> Any:
     """Replace a library's message by where it came from."""
-    record = fields.get("_record")
+    record, raised = fields["_record"], fields.pop("exc_info", None)
     fields["event"] = "library.error"
-    if record is not None:
-        fields["logger"] = record.name
-        fields["at"] = f"{record.module}:{record.lineno}"
-        fields["error"] = record.exc_info[0].__name__ if record.exc_info else None
-    fields.pop("exc_info", None)
+    fields["logger"] = record.name
+    fields["at"] = f"{record.module}:{record.lineno}"
+    fields["error"] = raised[0].__name__ if raised else None
     return fields
 
 

@@ -1,4 +1,7 @@
-"""Tables for people: columns as wide as their widest cell, numbers to the right."""
+"""Tables for people: columns as wide as their widest cell, numbers to the right.
+
+Text from upstreams cannot steer a terminal: control characters show as `?`.
+"""
 
 from collections.abc import Sequence
 
@@ -10,7 +13,7 @@ def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str)
     if not rows:
         click.echo(empty)
         return
-    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [[_text(cell) for cell in row] for row in rows]
     widths = [
         max(len(title), *(len(row[index]) for row in cells)) for index, title in enumerate(titles)
     ]
@@ -21,3 +24,9 @@ def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str)
             for cell, width, right in zip(line, widths, numeric, strict=True)
         ]
         click.echo("  ".join(padded).rstrip())
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "-"
+    return "".join(char if char.isprintable() else "?" for char in str(cell))

@@ -1,0 +1,132 @@
+"""events, backorders and sinks list: what they show of a journal at rest."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from consumer.event import Line
+from consumer.journal.sqlite import SqliteJournal
+from consumer.testing.builders import data, entry, event, message
+from program import Call
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    """A journal with three events of two sources, one of them the end of a back-order."""
+    path = tmp_path / "journal.db"
+
+    async def fill() -> None:
+        async with SqliteJournal(path) as opened:
+            await opened.enroll({"archive": True, "warehouse": True})
+            await opened.append([entry(event(1), event(2))])
+            ended = event(2, type="backorder.cleared")
+            await opened.append([entry(ended, message=message(source="webhook"))])
+            await opened.advance("archive", 3, {2: "HTTP 422"})
+
+    asyncio.run(fill())
+    return f"sqlite:{path}"
+
+
+def objects(lines: str) -> list[Mapping[str, object]]:
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def test_events_shows_what_the_journal_holds(call: Call, journal: str) -> None:
+    done = call("events", "--journal", journal)
+    assert done.status == 0
+    lines = [line.split() for line in done.out.splitlines()]
+    assert [line[0] for line in lines] == ["1", "2", "3"]
+    assert lines[2][2:5] == ["backorder.cleared", "/radial/TMS_US", "000000000002/1"]
+
+
+def test_events_as_json_holds_the_event_as_sinks_get_it(call: Call, journal: str) -> None:
+    first = objects(call("events", "--journal", journal, "--json", "--limit", 1).out)[0]
+    assert set(first) == {"seq", "recorded", "event"}
+    assert first["event"] == json.loads(event(1).encode())
+
+
+@pytest.mark.parametrize(
+    ("options", "seqs"),
+    [
+        (["--after", 1], [2, 3]),
+        (["--limit", 2], [1, 2]),
+        (["--source", "webhook"], [3]),
+        (["--after", 99], []),
+    ],
+)
+def test_events_can_be_narrowed(
+    call: Call, journal: str, options: list[object], seqs: list[int]
+) -> None:
+    done = call("events", "--journal", journal, "--json", *options)
+    assert [line["seq"] for line in objects(done.out)] == seqs
+
+
+def test_backorders_shows_what_lasts_and_with_all_what_ended(call: Call, journal: str) -> None:
+    lasting = objects(call("backorders", "--journal", journal, "--json").out)
+    assert [line["subject"] for line in lasting] == ["000000000001/1"]
+    both = objects(call("backorders", "--journal", journal, "--json", "--all").out)
+    assert {line["subject"]: line["ended"] is None for line in both} == {
+        "000000000001/1": True,
+        "000000000002/1": False,
+    }
+    table = call("backorders", "--journal", journal, "--all").out.splitlines()
+    assert table[0].split()[:3] == ["ORDER", "LINE", "ITEM"]
+    assert len(table) == 3
+    assert "ended" in table[1] + table[2]
+
+
+def test_an_empty_table_says_so(call: Call, tmp_path: Path) -> None:
+    async def make() -> None:
+        async with SqliteJournal(tmp_path / "empty.db"):
+            pass
+
+    asyncio.run(make())
+    url = f"sqlite:{tmp_path / 'empty.db'}"
+    assert call("backorders", "--journal", url).out == "nothing is on backorder\n"
+    assert "no sink has ever run" in call("sinks", "list", "--journal", url).out
+
+
+def test_text_of_an_upstream_cannot_steer_the_terminal(call: Call, tmp_path: Path) -> None:
+    async def make() -> None:
+        async with SqliteJournal(tmp_path / "hostile.db") as opened:
+            line = Line(number="1", item="\x1b[2J", description="a\x1b]0;owned\x07\nb")
+            await opened.append([entry(event(1, data=data(1, line=line)))])
+
+    asyncio.run(make())
+    url = f"sqlite:{tmp_path / 'hostile.db'}"
+    for command in ("backorders", "events"):
+        shown = call(command, "--journal", url).out
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+
+
+def test_sinks_list_tells_position_and_lag(call: Call, journal: str) -> None:
+    cursors = {
+        line["sink"]: line
+        for line in objects(call("sinks", "list", "--journal", journal, "--json").out)
+    }
+    assert (cursors["archive"]["seq"], cursors["archive"]["parked"]) == (3, 1)
+    assert (cursors["warehouse"]["seq"], cursors["warehouse"]["pending"]) == (0, 3)
+    shown = call("sinks", "list", "--journal", journal).out.splitlines()
+    assert shown[0] == "journal: events 1 to 3"
+    assert shown[2].split() == ["archive", "3", "0", "0s", "1"]
+
+
+@pytest.mark.parametrize("command", [["events"], ["backorders"], ["sinks", "list"]])
+def test_a_journal_that_is_none_is_told_in_a_line(
+    call: Call, tmp_path: Path, command: list[str]
+) -> None:
+    done = call(*command, "--journal", f"sqlite:{tmp_path / 'nothing.db'}")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: ")
+    assert "nothing.db" in done.err
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE t (x)")
+    other.close()
+    done = call(*command, "--journal", f"sqlite:{tmp_path / 'other.db'}")
+    assert done.status == 1
+    assert "Traceback" not in done.err

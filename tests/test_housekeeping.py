@@ -1,0 +1,78 @@
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import pytest
+
+from consumer import housekeeping
+from consumer.errors import JournalUnavailable
+from consumer.telemetry import Log, Metrics
+from consumer.testing.builders import entry, event
+from consumer.testing.journal import MemoryJournal
+from waiting import until
+
+
+class Pruned(MemoryJournal):
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+        self.prunes = 0
+
+    async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
+        self.prunes += 1
+        if self.prunes <= self.failures:
+            raise JournalUnavailable("disk full")
+        return await super().prune(before, sinks)
+
+
+async def kept(journal: MemoryJournal, retention: float, metrics: Metrics) -> asyncio.Task[None]:
+    return asyncio.create_task(
+        housekeeping.keep_retention(journal, retention, ["archive"], metrics=metrics, log=Log())
+    )
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_old_events_go_once_every_sink_has_passed_them() -> None:
+    journal, metrics = Pruned(), Metrics()
+    await journal.enroll({"archive": True})
+    await journal.append([entry(event(1), event(2))])
+    await journal.advance("archive", 1, {})
+    running = await kept(journal, 0.0, metrics)
+    await until(lambda: b"backorder_pruned_total 1.0" in metrics.render())
+    await ended(running)
+    assert [record.seq for record in await journal.read(0, limit=9)] == [2]
+
+
+async def test_young_events_stay() -> None:
+    journal = Pruned()
+    await journal.enroll({"archive": True})
+    await journal.append([entry(event(1))])
+    await journal.advance("archive", 1, {})
+    running = await kept(journal, 3600.0, Metrics())
+    await until(lambda: journal.prunes == 1)
+    await ended(running)
+    assert len(await journal.read(0, limit=9)) == 1
+
+
+async def test_a_failing_journal_does_not_end_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Pruned()
+    journal.failures = 1
+    monkeypatch.setattr(housekeeping, "_RETENTION_EVERY", 0.001)
+    running = await kept(journal, 0.0, Metrics())
+    await until(lambda: journal.prunes >= 3)
+    assert not running.done()
+    await ended(running)
+
+
+async def test_a_loop_that_is_held_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "_LOOP_LOOKED_AT_EVERY", 0.001)
+    metrics = Metrics()
+    watching = asyncio.create_task(housekeeping.watch_loop(metrics))
+    await until(lambda: b"backorder_loop_lag_seconds_count 0.0" not in metrics.render())
+    await ended(watching)
