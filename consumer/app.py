@@ -65,6 +65,7 @@ class Daemon:
         self._bell = Bell()
         self._tasks: list[asyncio.Task[None]] = []
         self._not_running: str | None = "starting"
+        self._deadline = 0.0
         self._probe_again = 0.0
         self._journal_state = PartState(ok=True)
 
@@ -83,6 +84,7 @@ class Daemon:
                 await self._until_stopped(stop)
             finally:
                 self._not_running = "stopping"
+                self._deadline = monotonic() + self._settings.stop.grace
         self._log.stopped()
 
     async def _assemble(self, stack: AsyncExitStack) -> None:
@@ -104,7 +106,7 @@ class Daemon:
             log=self._log,
             committed=self._bell.ring,
         )
-        stack.push_async_callback(intake.drain, settings.stop.grace / 2)
+        stack.push_async_callback(self._drain, intake)
         await stack.enter_async_context(self._housekeeping())
         listener = Listener(settings.webhooks, on_error=self._bug_in_listener)
         await stack.enter_async_context(self._sourcing(intake, listener))
@@ -153,7 +155,10 @@ class Daemon:
         finally:
             for pump in pumps:
                 pump.finish()
-            await self._finish(runs)
+            await _end(runs, within=self._time_left())
+
+    async def _drain(self, intake: Intake) -> None:
+        await intake.drain(self._time_left(share=0.5))
 
     @asynccontextmanager
     async def _sourcing(self, intake: Intake, listener: Listener) -> AsyncIterator[None]:
@@ -162,17 +167,20 @@ class Daemon:
             status = self._board.part(f"sources.{source.name}")
             ground = Ground(intake=intake, status=status, webhooks=listener)
             runs.append(self._spawn(f"sources.{source.name}", source.run(ground)))
-        await asyncio.sleep(0)  # every source has registered its paths before its first wait
-        async with AsyncExitStack() as stack:
-            if listener.routed:
-                await stack.enter_async_context(listener)
-                self._log.listening(what="webhooks", address=listener.address)
-            try:
-                yield
-            finally:
-                for source in self._sources:
-                    source.stop()
-                await self._finish(runs)
+        try:
+            await asyncio.sleep(0)  # every source has registered its paths before its first wait
+            async with AsyncExitStack() as stack:
+                if listener.routed:
+                    await stack.enter_async_context(listener)
+                    self._log.listening(what="webhooks", address=listener.address)
+                try:
+                    yield
+                finally:
+                    for source in self._sources:
+                        source.stop()
+                    await _end(runs, within=self._time_left(share=0.5))
+        finally:
+            await _cancel(runs)
 
     # --- life and death ----------------------------------------------------------------------
 
@@ -194,11 +202,9 @@ class Daemon:
             raise Unusable(f"{task.get_name()} ended by itself", "This is a bug, please report it")
         self._log.stopping(reason="asked to")
 
-    async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Give tasks half of the grace to end by themselves, then cancel them."""
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._settings.stop.grace / 2)
-        await _cancel(tasks)
+    def _time_left(self, *, share: float = 1.0) -> float:
+        """Seconds that a step of stopping may take: of what is left of the grace, a share."""
+        return max(0.0, self._deadline - monotonic()) * share
 
     # --- what operators see ------------------------------------------------------------------
 
@@ -228,6 +234,13 @@ class Daemon:
 
     def _bug_in_listener(self, error: BaseException) -> None:
         self._log.bug(where="listener", error=error)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], *, within: float) -> None:
+    """Give tasks that were told to end so many seconds for it, then cancel them."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=within)
+    await _cancel(tasks)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -68,6 +68,11 @@ listen = "{self.public.removeprefix("http://")}"
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the daemon has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start the daemon; does not wait for anything."""
         with self.log.open("ab") as log, (self.directory / "stdout").open("ab") as output:

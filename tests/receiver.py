@@ -1,5 +1,6 @@
 """A webhook receiver for the http sink: a real server that can be started, stopped and asked."""
 
+import asyncio
 from typing import Self
 
 from aiohttp import web
@@ -28,3 +29,19 @@ class Receiver:
         event = await request.json()
         self.ids.append(event["id"])
         return web.Response(status=204)
+
+
+class Silent(Receiver):
+    """A receiver that takes a request and never answers it; `asked` counts them."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.asked = 0
+
+    async def _take(
+        self,
+        request: web.Request,  # noqa: ARG002 - aiohttp hands it over
+    ) -> web.Response:
+        self.asked += 1
+        await asyncio.Event().wait()
+        return web.Response()

@@ -1,9 +1,11 @@
 """`run`: the daemon."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -52,20 +54,21 @@ def serve(settings: Settings) -> None:
 async def _until_signalled(daemon: Daemon) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
 
     def asked() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
+        if stop.is_set():
+            _leave_at_once()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked)
-    try:
-        await daemon.run(stop)
-    except asyncio.CancelledError:
-        click.echo("stopped at once; what was not settled arrives again", err=True)
-        sys.exit(1)
+    await daemon.run(stop)
+
+
+def _leave_at_once() -> NoReturn:
+    """End like a crash would, which the journal and the upstreams are made for."""
+    os.write(sys.stderr.fileno(), b"stopped at once; what was not settled arrives again\n")
+    os._exit(1)
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import resource
 import signal
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 
 from daemon_process import DaemonProcess, free_port, running
 from load import Publisher, order_list, order_message
+from receiver import Silent
 from waiting import until
 
 RADIAL = Path(__file__).parent.parent / "data" / "radial"
@@ -235,3 +237,47 @@ async def test_check_reaches_everything_and_says_exactly_what_is_wrong(
     assert "sources.radial-queue" in failed
     assert f"no queue 'q.Order.BackOrder.{unique}.2-0'" in failed
     assert not (tmp_path / "journal.db").exists()
+
+
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    async with Silent(free_port()) as silent:
+        dead = f'[[sinks]]\ntype = "http"\nname = "silent"\nurl = "{silent.url}"\n'
+        daemon = DaemonProcess(tmp_path, WEBHOOK + dead, extra='[stop]\ngrace = "5m"')
+        async with running(daemon):
+            await post(daemon, order_list("TMS_US", "1"))
+            await until(lambda: silent.asked > 0)
+            os.kill(daemon.pid, signal.SIGTERM)
+            await until(lambda: '"daemon.stopping"' in daemon.log.read_text())
+            assert await daemon.stop() == 1
+    assert "stopped at once" in daemon.log.read_text()
+
+
+async def test_stopping_does_not_wait_longer_than_the_grace(tmp_path: Path) -> None:
+    async with Silent(free_port()) as silent:
+        dead = f'[[sinks]]\ntype = "http"\nname = "silent"\nurl = "{silent.url}"\ntimeout = "5m"\n'
+        daemon = DaemonProcess(tmp_path, WEBHOOK + dead, extra='[stop]\ngrace = "1s"')
+        async with running(daemon):
+            await post(daemon, order_list("TMS_US", "1"))
+            await until(lambda: silent.asked > 0)
+            assert await daemon.stop() == 0
+        [cursor] = [json.loads(await daemon.command("sinks", "list", "--json"))]
+    assert cursor["pending"] == 1
+
+
+async def test_a_port_in_use_ends_the_daemon_with_a_reason(tmp_path: Path) -> None:
+    first = DaemonProcess(tmp_path, WEBHOOK)
+    async with running(first):
+        (tmp_path / "second").mkdir()
+        second = DaemonProcess(tmp_path / "second", WEBHOOK)
+        text = second.config.read_text()
+        second.config.write_text(
+            text.replace(
+                second.public.removeprefix("http://"), first.public.removeprefix("http://")
+            )
+        )
+        second.start()
+        await until(lambda: second.ended)
+        assert await second.stop() == 1
+    said = second.log.read_text()
+    assert "in use" in said
+    assert "Traceback" not in said
