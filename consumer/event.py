@@ -34,6 +34,17 @@ _is_decimal = re.compile(_DECIMAL).match
 _is_moment = re.compile(_MOMENT).match
 
 
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_is_traceparent = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+).fullmatch
+
+
+def valid_traceparent(text: str | None) -> str | None:
+    """A trace context as a sender gave it, or None where it is none."""
+    return text if text is not None and _is_traceparent(text) else None
+
+
 def _check(kind: str, matches: Any, **fields: object) -> None:
     for name, value in fields.items():
         if value is not None and not (isinstance(value, str) and matches(value)):
@@ -192,6 +203,8 @@ class Event(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check("date or UTC timestamp", _is_moment, time=self.time)
+        if self.traceparent is not UNSET:
+            _check("trace context", _is_traceparent, traceparent=self.traceparent)
         if not (self.id and self.source and self.subject):
             raise ValueError("an event needs an id, a source and a subject")
 

@@ -95,3 +95,8 @@ def test_the_same_bytes_are_the_same_refusal() -> None:
 
 def test_utc_now_is_aware() -> None:
     assert utc_now().tzinfo is UTC
+
+
+def test_a_trace_context_is_one_or_absent() -> None:
+    with pytest.raises(ValueError, match="traceparent is not a trace context"):
+        event(1, traceparent="00-1-2-01\r\nX-Evil: 1")

@@ -11,7 +11,6 @@ after the same `timeout`.
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from consumer.errors import Unusable
+from consumer.event import valid_traceparent
 from consumer.listener.answers import Rejection, rejected, response
 from consumer.listener.auth import gate
 from consumer.listener.body import Memory, inflate, receive
@@ -41,10 +41,6 @@ _GOODBYE = 0.25
 
 _KEPT_HEADERS = ("Content-Type", "Content-Encoding", "User-Agent")
 _LONGEST_KEPT = 200
-
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 
 
 class Listener:
@@ -178,11 +174,10 @@ class Listener:
             raise Rejection(HTTPStatus.REQUEST_TIMEOUT, detail) from error
         self._gate.verify(headers, received)
         body = await inflate(received, headers.get("Content-Encoding", ""), limit, take)
-        traceparent = headers.get("traceparent", "")
         return Posted(
             body=body,
             content_type=headers.get("Content-Type", ""),
-            traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+            traceparent=valid_traceparent(headers.get("traceparent")),
             attributes=_attributes(request),
         )
 

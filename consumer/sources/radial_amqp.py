@@ -31,6 +31,7 @@ from consumer.amqp import (
     check_urls,
 )
 from consumer.errors import Unavailable
+from consumer.event import valid_traceparent
 from consumer.model import Message, Outcome, Unwanted, utc_now
 from consumer.ports import Ground
 from consumer.retry import Backoff
@@ -126,7 +127,7 @@ class RadialAmqp:
                 system="radial",
                 received=received,
                 origin=queue,
-                traceparent=_text(delivery.headers.get("traceparent")),
+                traceparent=valid_traceparent(_text(delivery.headers.get("traceparent"))),
                 on_test=self._options.on_test,
                 on_other_type=self._options.on_other_type,
                 attributes=_attributes(delivery),
