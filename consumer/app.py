@@ -129,7 +129,7 @@ class Daemon:
         try:
             yield
         finally:
-            await _cancel(tasks)
+            await self._cancel(tasks)
 
     @asynccontextmanager
     async def _dispatching(self) -> AsyncIterator[None]:
@@ -155,7 +155,7 @@ class Daemon:
         finally:
             for pump in pumps:
                 pump.finish()
-            await _end(runs, within=self._time_left())
+            await self._end(runs, within=self._time_left())
 
     async def _drain(self, intake: Intake) -> None:
         await intake.drain(self._time_left(share=0.5))
@@ -178,9 +178,9 @@ class Daemon:
                 finally:
                     for source in self._sources:
                         source.stop()
-                    await _end(runs, within=self._time_left(share=0.5))
+                    await self._end(runs, within=self._time_left(share=0.5))
         finally:
-            await _cancel(runs)
+            await self._cancel(runs)
 
     # --- life and death ----------------------------------------------------------------------
 
@@ -198,13 +198,30 @@ class Daemon:
             asked.cancel()
         for task in done - {asked}:
             self._log.stopping(reason=f"{task.get_name()} ended")
-            task.result()
+            if not task.cancelled():
+                task.result()
             raise Unusable(f"{task.get_name()} ended by itself", "This is a bug, please report it")
         self._log.stopping(reason="asked to")
 
     def _time_left(self, *, share: float = 1.0) -> float:
         """Seconds that a step of stopping may take: of what is left of the grace, a share."""
         return max(0.0, self._deadline - monotonic()) * share
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]], *, within: float) -> None:
+        """Give tasks that were told to end so many seconds for it, then cancel them."""
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+        await self._cancel(tasks)
+
+    async def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                try:
+                    await task
+                except Exception as error:  # noqa: BLE001 - told, and the stop goes on
+                    self._log.bug(where=task.get_name(), error=error)
 
     # --- what operators see ------------------------------------------------------------------
 
@@ -229,21 +246,9 @@ class Daemon:
 
     async def _render_metrics(self) -> bytes:
         with suppress(JournalUnavailable):  # the gauges keep what was known last
-            self._metrics.observe(await self._journal.positions())
+            positions = await self._journal.positions()
+            self._metrics.observe(positions, {sink.name for sink in self._sinks})
         return self._metrics.render()
 
     def _bug_in_listener(self, error: BaseException) -> None:
         self._log.bug(where="listener", error=error)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]], *, within: float) -> None:
-    """Give tasks that were told to end so many seconds for it, then cancel them."""
-    if tasks:
-        await asyncio.wait(tasks, timeout=within)
-    await _cancel(tasks)
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

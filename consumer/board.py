@@ -26,6 +26,7 @@ class Board:
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self.parts: dict[str, PartState] = {}
+        self._worked: set[str] = set()
         self._metrics = metrics
         self._log = log
 
@@ -44,8 +45,9 @@ class Board:
         self._metrics.up.labels(name).set(state.ok)
         if state.ok:
             self._log.part_up(name)
-            if not before.ok and before is not STARTING:
+            if name in self._worked and not before.ok:
                 self._metrics.reconnects.labels(name).inc()
+            self._worked.add(name)
         else:
             self._log.part_down(name, state.reason or "")
 

@@ -245,6 +245,8 @@ def _journal_path(url: str) -> Path:
         )
     if not path or path == ":memory:":
         raise ValueError("`sqlite:` needs the path of a file, such as sqlite:var/journal.db")
+    if not path.isprintable():
+        raise ValueError("the path holds characters that no file name should have")
     return Path(path)
 
 

@@ -175,6 +175,9 @@ class Demo:
             )
             stop_sending.set()
             await asyncio.wait(sending, timeout=_SECONDS_TO_ARRIVE)
+            for sender in sending:
+                if sender.done():
+                    sender.result()  # one that broke off is a failure, and no events to count
             arrivals = await self._everything_arrived(settings, running)
         finally:
             for task in (waiting, *sending):

@@ -49,10 +49,10 @@ class Intake(Protocol):
     async def accept(self, messages: Sequence[Message]) -> Awaitable[Sequence[Outcome]]:
         """Understand messages and queue them for one durable commit.
 
-        Returns once they are understood and queued, in the order of the calls; a caller that
-        wants order awaits one call before it makes the next. Awaiting what is returned waits for
-        the commit and gives an outcome for each message: **only then may they be settled**.
-        It raises `JournalUnavailable` where the journal cannot commit; nothing was kept then.
+        Returns once they are understood and on their way to the journal, in the order of the calls;
+        a caller that wants order awaits one call before it makes the next. Awaiting what is
+        returned waits for the commit and gives an outcome for each message: **only then may they
+        be settled**. It raises `JournalUnavailable` where the journal cannot commit; nothing was kept then.
         """
         ...
 
@@ -101,6 +101,8 @@ class Source(Protocol):
 
     async def run(self, ground: Ground) -> None:
         """Take messages until `stop` is called; return when all that were taken are settled.
+
+        What it wants of `ground.webhooks` it registers before its first await.
 
         Reconnects by itself and says so through `ground.status`. Raising ends the daemon. On
         cancellation it drops its connections; what was not settled then arrives again.

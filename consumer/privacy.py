@@ -5,6 +5,10 @@ worked out from the whole fact, so that changing the setting does not turn facts
 already into new ones. Being a digest, it tells nobody a value, but who knows all else of a fact can
 test a guess at what is missing.
 
+Two places stay as they are: elements that the schemas do not know, outside of people and addresses,
+end in `data.extra`, where nobody can tell whether they are personal; and payloads in quarantine are
+kept as they came.
+
 Hashing replaces values, not names of fields, and tells equal values from different ones. The key
 keeps anybody without it from trying names and telephone numbers until the hash fits.
 """

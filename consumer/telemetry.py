@@ -7,6 +7,7 @@ neither ever carries a payload, a secret or personal data.
 
 import logging
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -160,13 +161,16 @@ class Metrics:
             registry=registry,
         )
 
-    def observe(self, positions: Positions) -> None:
-        """Set the gauges that tell where journal and sinks are."""
+    def observe(self, positions: Positions, sinks: Collection[str]) -> None:
+        """Set the gauges that tell where the journal and these sinks are.
+
+        The journal remembers sinks that are not configured any more; nobody wants their alarms.
+        """
         now = datetime.now(UTC)
         self.head.set(positions.head)
         self.events_kept.set(positions.head - positions.oldest + 1 if positions.oldest else 0)
         self.in_quarantine.set(positions.quarantined)
-        for cursor in positions.cursors:
+        for cursor in (each for each in positions.cursors if each.sink in sinks):
             oldest = cursor.oldest_pending
             self.lag.labels(cursor.sink).set(cursor.pending)
             self.lag_seconds.labels(cursor.sink).set(
@@ -180,7 +184,7 @@ class Metrics:
 
 
 def configure_log(settings: LogSettings) -> None:
-    """Send the log, and the warnings of libraries, to standard error as configured."""
+    """Send the log, and that a library reported an error, to standard error as configured."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -192,7 +196,7 @@ def configure_log(settings: LogSettings) -> None:
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
@@ -254,7 +258,7 @@ class Log:
         self._log.warning("part.down", part=part, reason=reason)
 
     def quarantined(self, *, source: str, origin: str, ids: list[str], problems: int) -> None:
-        """A payload was refused and kept; `quarantine show ID` tells why."""
+        """A payload was refused and kept; the journal holds its bytes and the reasons."""
         self._log.warning(
             "message.quarantined", source=source, origin=origin, ids=ids, problems=problems
         )

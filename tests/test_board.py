@@ -22,6 +22,14 @@ def test_a_part_starts_as_starting_and_only_changes_count() -> None:
     assert b'backorder_reconnects_total{part="sources.queue"} 1.0' in rendered
 
 
+def test_a_link_that_comes_up_late_was_not_lost_before() -> None:
+    metrics = Metrics()
+    part = Board(metrics, Log()).part("sources.queue")
+    part.down("nothing listens there")
+    part.up()
+    assert b"backorder_reconnects_total{" not in metrics.render()
+
+
 def test_a_sink_without_work_is_no_alarm() -> None:
     metrics = Metrics()
     board = Board(metrics, Log())

@@ -48,6 +48,8 @@ async def _show(
 ) -> None:
     async with opened as journal:
         lines = await journal.backorders(source=source, ended=ended, limit=limit)
+    if len(lines) == limit:
+        click.echo(f"only the first {limit} are shown; --limit shows more", err=True)
     if as_json:
         for line in lines:
             click.echo(msgspec.json.encode(line))

@@ -1,6 +1,7 @@
 """`events`: what the journal holds."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def events(config: Path | None, journal: str | None, **options: Any) -> None:
       backorder-consumer events -c consumer.toml --follow
       backorder-consumer events --journal sqlite:var/journal.db --after 1200 --json
     """
-    asyncio.run(_show(journal_to_read(config, journal), **options))
+    with suppress(KeyboardInterrupt):  # how one leaves --follow
+        asyncio.run(_show(journal_to_read(config, journal), **options))
 
 
 async def _show(

@@ -16,7 +16,7 @@ SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0);
 SELECT json_group_array(id) FROM events WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: insert_events
--- Append new events after `head`. rows: JSON array of sqlite_rows.Row; bodies: all of them in one.
+-- Append new events after `head`. rows: JSON array of sqlite_writes.Row; bodies: all of them in one.
 INSERT INTO events (seq, id, recorded, origin, source, type, subject, body)
 SELECT
     :head + 1 + key,

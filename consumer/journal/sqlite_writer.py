@@ -25,7 +25,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from consumer.errors import ConsumerError, JournalUnavailable, JournalUnusable
+from consumer.errors import JournalUnavailable, JournalUnusable
 from consumer.journal import sqlite_file
 from consumer.journal.sqlite_errors import unavailable
 from consumer.journal.sqlite_writes import probe
@@ -116,7 +116,7 @@ class Writer:
             with sqlite_file.opening(self._path):
                 lock = sqlite_file.Lock(self._path)
                 self._connect()
-        except ConsumerError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for the opening is told, always
             self._tell([(self._opened, error)])
         else:
             self._tell([(self._opened, None)])

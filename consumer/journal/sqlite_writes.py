@@ -78,6 +78,7 @@ def append(
     new: list[tuple[str, Event]] = []
     outcomes = []
     for entry in entries:
+        # Backwards and back again: of two events with one id in an entry, the first one stays.
         fresh = {event.id: event for event in reversed(entry.events) if event.id not in held}
         held.update(fresh)
         new += ((entry.message.source, event) for event in reversed(fresh.values()))

@@ -1,7 +1,7 @@
 """Radial's two ways of sending, played for the demonstration: store queues, and webhook posts.
 
-Like Radial, a feed keeps what it could not hand over and tries again: a publish counts when the
-broker has confirmed it, a post when it was answered 200.
+A publish counts when the broker has confirmed it, a post when it was answered 200; like Radial, the
+webhook's sender posts again until it is.
 """
 
 import asyncio
@@ -76,5 +76,5 @@ async def _received(client: aiohttp.ClientSession, url: str, body: bytes) -> boo
         async with client.post(url, data=body, headers=headers) as response:
             await response.read()
             return response.status == HTTPStatus.OK
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, TimeoutError):
         return False
