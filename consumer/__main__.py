@@ -27,16 +27,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name (default: those of the process); its exit status."""
     try:
         status = cli.main(arguments, prog_name="backorder-consumer", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: it was closed before this program began
+            sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:  # as click does where it is click that notices
-        # What is still buffered would fail again when the interpreter closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
+        return FAILED
+    except OSError as error:
+        if not _while_writing(error):
+            return _told(error)
+        _give_up_output()
+        click.echo(f"error: standard output: {error.strerror}", err=True)
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort of the whole program
         return _told(error)
     return status if isinstance(status, int) else 0
+
+
+def _while_writing(error: OSError) -> bool:
+    """Whether standard output is what failed: all of it goes through `click.echo`.
+
+    Streams are written in C, so the innermost frame is that of who wrote.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code in {click.echo.__code__, main.__code__}
+
+
+def _give_up_output() -> None:
+    """What is still buffered would fail again when the interpreter closes standard output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(error: Exception) -> int:

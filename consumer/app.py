@@ -11,6 +11,7 @@ way, and `run` raises why: it is never left half alive.
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -32,6 +33,10 @@ from consumer.validation import Schemas
 
 # A probe of the journal is a synced write: asked more often, the last answer stands.
 _PROBE_LASTS = 2.0
+
+# HTTP statuses from here on tell a sender that nothing was taken.
+_REFUSED = 400
+_SECONDS_BETWEEN_LINES = 60.0
 
 
 def build_sources(settings: Settings) -> list[Source]:
@@ -63,6 +68,7 @@ class Daemon:
         self._log = Log()
         self._board = Board(self._metrics, self._log)
         self._bell = Bell()
+        self._tell_again: dict[int, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._not_running: str | None = "starting"
         self._deadline = 0.0
@@ -108,7 +114,12 @@ class Daemon:
         )
         stack.push_async_callback(self._drain, intake)
         await stack.enter_async_context(self._housekeeping())
-        listener = Listener(settings.webhooks, on_error=self._bug_in_listener)
+        listener = Listener(
+            settings.webhooks,
+            on_error=self._bug_in_listener,
+            on_answer=self._answered,
+            grace=partial(self._time_left, share=0.5),
+        )
         await stack.enter_async_context(self._sourcing(intake, listener))
 
     # --- its parts ---------------------------------------------------------------------------
@@ -249,6 +260,14 @@ class Daemon:
             positions = await self._journal.positions()
             self._metrics.observe(positions, {sink.name for sink in self._sinks})
         return self._metrics.render()
+
+    def _answered(self, status: int) -> None:
+        """Count what a sender was told; one that is turned away is worth a line, not a flood."""
+        self._metrics.answers.labels(str(status)).inc()
+        now = monotonic()
+        if status >= _REFUSED and now >= self._tell_again.get(status, 0.0):
+            self._tell_again[status] = now + _SECONDS_BETWEEN_LINES
+            self._log.webhook_refused(status=status)
 
     def _bug_in_listener(self, error: BaseException) -> None:
         self._log.bug(where="listener", error=error)

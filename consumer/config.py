@@ -1,8 +1,8 @@
 """A configuration file to frozen, typed settings, or all of its mistakes at once.
 
-This file finds and reads the file, and knows what must hold between tables: names are unique,
-types are installed, filters name what exists. What holds within a table is said by the values of
-`consumer.settings` themselves, and `consumer.decoding` reads a table into them.
+This file finds and reads the file, and knows that names are unique and types are installed. What
+else must hold between tables says `consumer.coherence`; what holds within a table is said by the
+values of `consumer.settings` themselves, and `consumer.decoding` reads a table into them.
 
 Paths in the settings, such as that of `sqlite:PATH`, are relative to the directory that the
 program is started in; only the path of a `KEY_file` is relative to the configuration file.
@@ -12,13 +12,13 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from consumer.coherence import check_files, check_filters, check_ports, check_webhook_paths
 from consumer.decoding import Decoder, listed, nearest
 from consumer.errors import ConfigurationError, ConsumerError, Mistake
-from consumer.event import EventType
 from consumer.settings import JournalSettings, Settings, SinkOptions, SourceOptions
 from consumer.toml_lines import KeyPath, dotted, key_lines
 
@@ -51,6 +51,46 @@ def load(
     `source_types` and `sink_types` map what `type` may say to the options of that type; looking
     one up may raise a ConsumerError, which then is a mistake of the table that asked for it.
     """
+    return loads(
+        _text(path),
+        file=str(path),
+        environ=environ,
+        source_types=source_types,
+        sink_types=sink_types,
+    )
+
+
+class Glance(NamedTuple):
+    """What a command that only reads a journal needs of a configuration.
+
+    `journal` is its URL, `sources` the names of the configured sources.
+    """
+
+    journal: str
+    sources: Sequence[str]
+
+
+def glance(path: Path, *, environ: Mapping[str, str]) -> Glance:
+    """Read no more of a configuration file than a `Glance`; ConfigurationError as from `load`.
+
+    Other tables may be mistaken, or name secrets that the environment does not have.
+    """
+    document, lines = _parsed(_text(path), str(path))
+    decoder = Decoder(lines, environ, path.parent)
+    journal = decoder.table(JournalSettings, document.get("journal", {}), ("journal",))
+    _check_journal(decoder, journal)
+    if journal is None or decoder.mistakes:
+        raise ConfigurationError(str(path), decoder.mistakes)
+    tables = document.get("sources")
+    names = (
+        [table.get("name") for table in tables if isinstance(table, dict)]
+        if isinstance(tables, list)
+        else []
+    )
+    return Glance(journal.url, [name for name in names if isinstance(name, str)])
+
+
+def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -62,14 +102,11 @@ def load(
         reason = f"it cannot be read: {error.strerror}"
         raise ConfigurationError(str(path), [Mistake("file", reason)]) from None
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         mistake = Mistake("file", "this is not UTF-8 text; save it as UTF-8", line)
         raise ConfigurationError(str(path), [mistake]) from None
-    return loads(
-        text, file=str(path), environ=environ, source_types=source_types, sink_types=sink_types
-    )
 
 
 def loads(
@@ -100,8 +137,10 @@ def loads(
     }
     sources = _parts(decoder, document, "sources", source_types)
     sinks = _parts(decoder, document, "sinks", sink_types)
-    _check_webhook_paths(decoder, sources)
-    _check_filters(decoder, sinks, _names(document.get("sources"), sources))
+    check_webhook_paths(decoder, sources)
+    check_filters(decoder, sinks, _names(document.get("sources"), sources))
+    check_ports(decoder, sections, sources)
+    check_files(decoder, sections, sources, sinks)
     _check_journal(decoder, sections.get("journal"))
     if decoder.mistakes:
         raise ConfigurationError(file, sorted(decoder.mistakes, key=lambda m: m.line or 0))
@@ -195,41 +234,6 @@ def _names(tables: object, parts: Sequence[Options | None]) -> list[object]:
         part.name if part else table.get("name") if isinstance(table, dict) else None
         for table, part in zip(tables if isinstance(tables, list) else [], parts, strict=True)
     ]
-
-
-def _check_webhook_paths(decoder: Decoder, sources: Sequence[SourceOptions | None]) -> None:
-    """A path of the public listener belongs to one source."""
-    taken: dict[str, KeyPath] = {}
-    for index, source in enumerate(sources):
-        if source is None or not source.type.endswith("-webhook"):
-            continue
-        here: KeyPath = ("sources", index, "path")
-        path = getattr(source, "path", None)
-        if isinstance(path, str) and (first := taken.setdefault(path, here)) != here:
-            reason = f"two webhooks on one path; {dotted(first[:2])} has it already"
-            decoder.mistake(here, f"{reason} (line {decoder.line(first)})")
-
-
-def _check_filters(
-    decoder: Decoder, sinks: Sequence[SinkOptions | None], sources: Sequence[object]
-) -> None:
-    """A filter that names what does not exist would withhold events without a word."""
-    types = list(get_args(EventType))
-    short = [name.removeprefix("backorder.") for name in types]
-    names = [name for name in sources if isinstance(name, str)]
-    for index, sink in enumerate(sinks):
-        if sink is None:
-            continue
-        path: KeyPath = ("sinks", index, "filter")
-        for place, name in enumerate(sink.filter.types):
-            if name not in types and name not in short:
-                reason = f"no event type{nearest(name, short) or f'; known are {listed(short)}'}"
-                decoder.mistake((*path, "types", place), reason)
-        for place, name in enumerate(sink.filter.sources):
-            if name not in names:
-                known = f"; there are {listed(names)}" if names else "; there is none"
-                reason = f"no source of this name{nearest(name, names) or known}"
-                decoder.mistake((*path, "sources", place), reason)
 
 
 def _journal_path(url: str) -> Path:

@@ -80,17 +80,18 @@ class Decoder:
         """Note a mistake at a key."""
         self.mistakes.append(Mistake(dotted(path), reason, self.line(path)))
 
-    def mistaken_value(self, path: KeyPath, reason: str) -> None:
-        """Note a mistake whose reason may quote values of this key or of keys below it.
+    def mistaken_value(self, path: KeyPath, reason: str, *, key: KeyPath | None = None) -> None:
+        """Note a mistake whose reason may quote values of `path` or of keys below it.
 
         What came from outside the file is shown as the file wrote it, credentials not at all.
+        `key` is where the mistake is, if not at `path`.
         """
         written = {value: how for at, value, how in self._hidden if at[: len(path)] == path}
         if written:
             longest_first = sorted(written, key=len, reverse=True)
             values = "|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first)
             reason = re.sub(values, lambda match: written[match[0]], reason)
-        self.mistake(path, _CREDENTIALS.sub("://…@", reason))
+        self.mistake(key or path, _CREDENTIALS.sub("://…@", reason))
 
     # --- tables ------------------------------------------------------------------------------
 
@@ -115,13 +116,13 @@ class Decoder:
         for key, field in fields.items():
             if field.required and key not in table and f"{key}_file" not in table:
                 self.mistake((*path, key), "missing; this key is required")
-        return self._build(type_, given, path) if len(self.mistakes) == before else None
-
-    def _build(self, type_: type[S], given: Mapping[str, Any], path: KeyPath) -> S | None:
+        if len(self.mistakes) != before:
+            return None
         try:
             return type_(**given)
         except ValueError as error:
-            self.mistaken_value(path, str(error))
+            key, reason = _culprit(str(error), fields, table)
+            self.mistaken_value(path, reason, key=(*path, key) if key else path)
             return None
 
     # --- values ------------------------------------------------------------------------------
@@ -229,6 +230,9 @@ class Decoder:
         if len(content) > _LARGEST_FILE:
             self.mistaken_value(path, f"{file} is larger than 64 KiB; that is no value for a key")
             return None
+        if not text:
+            self.mistaken_value(path, f"{file} is empty; write the value into it")
+            return None
         self._hide(path, text, f"the content of {item}")
         return self._convert(annotation, text, path, strict=False)
 
@@ -242,6 +246,17 @@ def _collected(origin: Any, items: list[Any]) -> Any:
 
 def _parse(type_: type, value: object) -> Any:
     return value if type(value) is type_ else parse_value(type_, value)
+
+
+def _culprit(
+    reason: str, fields: Iterable[str], table: Mapping[str, object]
+) -> tuple[str | None, str]:
+    """The key, as the table writes it, that a reason begins with, and the reason without it."""
+    name = re.split(r"\W", reason, maxsplit=1)[0]
+    if name not in fields:
+        return None, reason
+    key = f"{name}_file" if f"{name}_file" in table and name not in table else name
+    return key, re.sub(rf"^{name}(?:: | (?=must ))", "", reason)
 
 
 def _unknown(key: str, fields: Mapping[str, msgspec.structs.FieldInfo]) -> str:

@@ -130,7 +130,7 @@ class Pump:
         if not wanted:
             return {}
         try:
-            refused = await self._sink.deliver(wanted)
+            refused = await self._hand_over(wanted)
         except Unavailable:
             raise
         except Exception as error:
@@ -138,6 +138,25 @@ class Pump:
             self._log.bug(where=f"sinks.{self._sink.name}", error=error)
             raise Unavailable(f"failed unexpectedly ({type(error).__name__})") from error
         self._status.up()
+        return refused
+
+    async def _hand_over(self, wanted: Sequence[Record]) -> Mapping[int, str]:
+        """Deliver, and hold the sink to what `Sink.deliver` promises.
+
+        What breaks a promise never reaches the cursor: it would pass events that went nowhere.
+        """
+        try:
+            refused: object = await self._sink.deliver(wanted)
+        except Unavailable as failure:
+            if failure.delivered not in range(len(wanted)):
+                raise ValueError("delivered is not from 0 to fewer than all") from failure
+            raise
+        if not isinstance(refused, Mapping):
+            raise TypeError("deliver did not return a mapping")
+        if not refused.keys() <= {record.seq for record in wanted}:
+            raise ValueError("deliver refused what it was not offered")
+        if not all(isinstance(reason, str) for reason in refused.values()):
+            raise TypeError("a reason is not a string")
         return refused
 
     async def _retreat(self, wanted: Sequence[Record], failure: Unavailable) -> None:
@@ -151,7 +170,7 @@ class Pump:
         self._failed_attempts += 1
         if self._failed_attempts == self._options.retry.attempts:
             self._failed_attempts = 0
-            stuck = wanted[min(failure.delivered, len(wanted) - 1)]
+            stuck = wanted[failure.delivered]
             await self._advance(stuck.seq, [stuck], {stuck.seq: failure.reason})
         else:
             await self._rest(self._backoff, self._failed_attempts, failure)
@@ -178,6 +197,8 @@ class Pump:
             try:
                 return await verb()
             except JournalUnavailable as failure:
+                if attempt == 1:
+                    self._log.journal_unavailable(sink=self._sink.name, reason=failure.reason)
                 if self._finishing.is_set():
                     raise
                 await self._rest(_JOURNAL_BACKOFF, attempt, failure)

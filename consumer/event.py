@@ -14,8 +14,13 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-_DECIMAL = r"^-?\d+(\.\d+)?$"
-_MOMENT = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?Z)?$"
+# Also the patterns of the JSON Schema, hence regular expressions of ECMAScript as well. How many
+# days a month has, they leave to those who write events.
+_DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
+_MOMENT = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?Z)?$"
+)
 
 Decimal = Annotated[str, Meta(pattern=_DECIMAL, description="a decimal number as a string")]
 Moment = Annotated[str, Meta(pattern=_MOMENT, description="a date, or a UTC timestamp with Z")]
@@ -30,8 +35,9 @@ EventType = Literal[
     "backorder.cleared",
 ]
 
-_is_decimal = re.compile(_DECIMAL).match
-_is_moment = re.compile(_MOMENT).match
+# In Python a `$` also stands before a newline at the end: the whole text has to match.
+_is_decimal = re.compile(_DECIMAL).fullmatch
+_is_moment = re.compile(_MOMENT).fullmatch
 
 
 # https://www.w3.org/TR/trace-context/#traceparent-header

@@ -6,7 +6,7 @@ the journal, and where the journal fails it simply comes again.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from consumer.errors import JournalUnavailable
@@ -24,13 +24,21 @@ async def keep_retention(
     """Remove what is older than `retention` seconds and passed by every sink, now and then."""
     while True:
         try:
-            removed = await journal.prune(utc_now() - timedelta(seconds=retention), sinks)
+            removed = await journal.prune(_before(retention), sinks)
         except JournalUnavailable:
             removed = 0  # intake and the probes tell about it
         if removed:
             metrics.pruned.inc(removed)
             log.pruned(events=removed)
         await asyncio.sleep(_RETENTION_EVERY)
+
+
+def _before(retention: float) -> datetime:
+    """The moment that lies so many seconds back; "for ever" may lie before the calendar begins."""
+    try:
+        return utc_now() - timedelta(seconds=retention)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 async def watch_loop(metrics: Metrics) -> None:

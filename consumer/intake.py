@@ -10,34 +10,55 @@ Rules
 3. While the journal cannot commit, nothing is settled. A source that must answer at once gets
    `JournalUnavailable`; one that can wait waits, which pauses its upstream by itself.
 
-Theory of operation. `accept` understands messages on the event loop, larger ones on a thread (a
-loop that parses for long sends no heartbeats), and hands the entries to the journal in the order
-of its calls. It then returns a task that waits for the commit, so that a source can have its next
-messages understood while the last are being synced.
+Theory of operation. `accept` glances at small messages on the event loop; what a glance does not
+settle, and every large message, is understood on a thread, since a loop that parses or explains for
+long sends no heartbeats. In between, the loop gets its turn. The entries go to the journal in the
+order of the calls. What `accept` returns waits for the commit, which is a task of its own: a source
+can have its next messages understood while the last are being synced, and a caller that goes away
+(a webhook's sender hung up) takes nothing with it.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from consumer.errors import JournalUnavailable, Refused
-from consumer.event import Event
-from consumer.model import Entry, Kind, Message, Outcome, Problem, Refusal
-from consumer.normalisation import normalise
+from msgspec.structs import replace
+
+from consumer.errors import JournalUnavailable, Unavailable, Unusable
+from consumer.model import Entry, Message, Outcome
 from consumer.ports import Journal
-from consumer.privacy import protect
 from consumer.retry import Backoff
 from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
-from consumer.validation import Accepted, Schemas
-from consumer.validation.events import document
+from consumer.understanding import entry_of, refused_whole
+from consumer.validation import Schemas
 
 _PATIENCE = Backoff(initial=0.2, most=10.0)
 
 # Drift is logged once a name; a hostile sender may invent names for ever.
 _DRIFT_NAMES_REMEMBERED = 1000
+
+# Bytes understood on the event loop (some 20 ms) until others get their turn.
+_IN_ONE_TURN = 64 << 10
+
+Outcomes = Sequence[Outcome]
+
+
+class _Commit:
+    """A commit to await. Who stops waiting, or never looks, changes nothing about it."""
+
+    def __init__(self, task: asyncio.Task[Outcomes]) -> None:
+        self._task = task
+
+    def __await__(self) -> Generator[Any, None, Outcomes]:
+        return self._result().__await__()
+
+    async def _result(self) -> Outcomes:
+        await asyncio.wait([self._task])  # unlike the task itself, this can be cancelled alone
+        return self._task.result()
 
 
 class Intake:
@@ -62,19 +83,19 @@ class Intake:
         self._log = log
         self._committed = committed
         self._drift_seen: set[str] = set()
-        self._pending: set[asyncio.Task[Sequence[Outcome]]] = set()
+        self._pending: set[asyncio.Task[Outcomes]] = set()
         self._line = asyncio.Lock()
         self._in_line = 0
         self.failure: str | None = None
 
     # --- the port ----------------------------------------------------------------------------
 
-    async def accept(self, messages: Sequence[Message]) -> Awaitable[Sequence[Outcome]]:
+    async def accept(self, messages: Sequence[Message]) -> Awaitable[Outcomes]:
         """See `ports.Intake.accept`."""
         entries = await self._understand_all(messages)
         return self._in_background(self._commit(entries))
 
-    async def accept_patiently(self, messages: Sequence[Message]) -> Awaitable[Sequence[Outcome]]:
+    async def accept_patiently(self, messages: Sequence[Message]) -> Awaitable[Outcomes]:
         """See `ports.Intake.accept_patiently`."""
         entries = await self._understand_all(messages)
         return self._in_background(self._commit_patiently(entries))
@@ -88,25 +109,22 @@ class Intake:
 
     # --- commit ------------------------------------------------------------------------------
 
-    def _in_background(
-        self, work: Coroutine[Any, Any, Sequence[Outcome]]
-    ) -> asyncio.Task[Sequence[Outcome]]:
+    def _in_background(self, work: Coroutine[Any, Any, Outcomes]) -> _Commit:
         task = asyncio.create_task(work)
         self._pending.add(task)
         task.add_done_callback(self._finished)
-        return task
+        return _Commit(task)
 
-    def _finished(self, task: asyncio.Task[Sequence[Outcome]]) -> None:
+    def _finished(self, task: asyncio.Task[Outcomes]) -> None:
         self._pending.discard(task)
         if not task.cancelled():
-            # A caller that went away (a webhook's sender hung up) never looks; that is no error.
-            task.exception()
+            task.exception()  # a caller that went away never looks at it; that is no error
 
-    async def _commit(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+    async def _commit(self, entries: Sequence[Entry]) -> Outcomes:
         self._metrics.unsettled.inc(len(entries))
         try:
             with self._metrics.commit.time():
-                outcomes = await self._journal.append(entries)
+                kept, outcomes = await self._append(entries)
         except JournalUnavailable as error:
             self._metrics.commit_failures.inc()
             self._pause(error.reason)
@@ -114,10 +132,41 @@ class Intake:
         finally:
             self._metrics.unsettled.dec(len(entries))
         self._resume()
-        self._account(entries, outcomes)
+        self._account(kept, outcomes)
         return outcomes
 
-    async def _commit_patiently(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+    async def _append(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Outcomes]:
+        """What the journal keeps: the entries, or in place of some their quarantine (rule 2)."""
+        try:
+            return entries, await self._journal.append(entries)
+        except (Unavailable, Unusable):
+            raise  # the storage fails, whatever the entries hold
+        except Exception as error:  # noqa: BLE001 - rule 2: a bug of ours must not stop the queue
+            self._log.bug(where="journal", error=error)
+            if len(entries) == 1:
+                return await self._append_refused(entries[0], _stumbled(error))
+        kept: list[Entry] = []
+        outcomes: list[Outcome] = []
+        for entry in entries:
+            one, outcome = await self._append([entry])
+            kept.extend(one)
+            outcomes.extend(outcome)
+        return kept, outcomes
+
+    async def _append_refused(self, entry: Entry, reason: str) -> tuple[Sequence[Entry], Outcomes]:
+        refused = [refused_whole(entry.message, reason, entry.kind)]
+        try:
+            return refused, await self._journal.append(refused)
+        except (Unavailable, Unusable):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._log.bug(where="journal", error=error)
+        # What the transport said of it may be what cannot be kept; the bytes always can.
+        bare = replace(entry.message, attributes={}, origin="")
+        refused = [refused_whole(bare, reason, entry.kind)]
+        return refused, await self._journal.append(refused)
+
+    async def _commit_patiently(self, entries: Sequence[Entry]) -> Outcomes:
         """Commit now, or in line behind those who could not: order holds across a failure."""
         if not self._in_line:
             try:
@@ -131,7 +180,7 @@ class Intake:
         finally:
             self._in_line -= 1
 
-    async def _commit_until_it_works(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+    async def _commit_until_it_works(self, entries: Sequence[Entry]) -> Outcomes:
         for attempt in count(1):
             try:
                 return await self._commit(entries)
@@ -155,52 +204,41 @@ class Intake:
 
     async def _understand_all(self, messages: Sequence[Message]) -> Sequence[Entry]:
         entries = []
+        in_this_turn = 0
         for message in messages:
-            if len(message.body) <= self._settings.offload_above:
-                entries.append(self._understand(message))
-            else:
-                entries.append(await asyncio.to_thread(self._understand, message))
+            entry = self._glance(message)
+            in_this_turn += len(message.body)
+            if entry is None:
+                entry = await asyncio.to_thread(self._understand, message)
+                in_this_turn = 0
+            elif in_this_turn >= _IN_ONE_TURN:
+                await asyncio.sleep(0)
+                in_this_turn = 0
+            entries.append(entry)
         return entries
+
+    def _glance(self, message: Message) -> Entry | None:
+        """One message, if that is quickly understood; None where it takes `_understand`."""
+        if len(message.body) > min(self._settings.offload_above, self._settings.max_message):
+            return None
+        with suppress(Exception):  # `_understand` meets the same bug, and tells
+            found = self._schemas.glance(message.body)
+            return entry_of(message, found, self._privacy) if found else None
+        return None
 
     def _understand(self, message: Message) -> Entry:
         """One message as what the journal shall hold of it. Never raises; runs on any thread."""
         if len(message.body) > self._settings.max_message:
-            return _refused(message, f"larger than {self._settings.max_message} bytes")
+            return refused_whole(message, f"larger than {self._settings.max_message} bytes")
         try:
-            return self._examine(message)
+            return entry_of(message, self._schemas.examine(message.body), self._privacy)
         except Exception as error:  # noqa: BLE001 - rule 2: a bug of ours must not stop the queue
             self._log.bug(where="intake", error=error)
-            return _refused(message, f"this program failed on it ({type(error).__name__})")
-
-    def _examine(self, message: Message) -> Entry:
-        found = self._schemas.examine(message.body)
-        if found.kind != "backorder":
-            wanted = message.on_test if found.kind == "test" else message.on_other_type
-            if wanted == "quarantine":
-                return _refused(message, f"a {found.root} message, not a back-order", found.kind)
-            return Entry(message=message, kind=found.kind)
-        events: list[Event] = []
-        refusals = list(found.refusals)
-        for accepted in found.accepted:
-            try:
-                events.extend(self._normalise(message, accepted))
-            except Refused as error:
-                problem = Problem(reason=error.reason, path=f"/{found.root}")
-                refusals.append(Refusal(body=document(accepted.element), problems=(problem,)))
-        return Entry(message=message, events=tuple(events), refusals=tuple(refusals))
-
-    def _normalise(self, message: Message, accepted: Accepted) -> list[Event]:
-        events = normalise(
-            accepted.element,
-            received=message.received,
-            drift=accepted.drift,
-            traceparent=message.traceparent,
-        )
-        return [protect(event, self._privacy) for event in events]
+            return refused_whole(message, _stumbled(error))
 
     # --- account -----------------------------------------------------------------------------
 
-    def _account(self, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> None:
+    def _account(self, entries: Sequence[Entry], outcomes: Outcomes) -> None:
         """Metrics and log lines of what is committed now."""
         grown = False
         for entry, outcome in zip(entries, outcomes, strict=True):
@@ -236,10 +274,9 @@ class Intake:
                 self._log.drift(source=source, name=name)
 
 
-def _refused(message: Message, reason: str, kind: Kind = "backorder") -> Entry:
-    """A message set aside whole."""
-    refusal = Refusal(body=message.body, problems=(Problem(reason=reason, path="/"),))
-    return Entry(message=message, kind=kind, refusals=(refusal,))
+def _stumbled(error: Exception) -> str:
+    """A reason that quotes nothing: the error's text may hold what a person wrote."""
+    return f"this program failed on it ({type(error).__name__})"
 
 
 def _word(outcome: Outcome) -> str:

@@ -87,20 +87,22 @@ class Entry(Struct, frozen=True, kw_only=True):
     """What became of one message: the unit that the journal commits.
 
     A test message, or one of another event type, that is acknowledged has neither events nor
-    refusals.
+    refusals. `unreadable`: it is not even XML that can be parsed, and is refused whole.
     """
 
     message: Message
     kind: Kind = "backorder"
     events: tuple[Event, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    unreadable: bool = False
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """What the journal did with one entry; it exists only once that is synced to disk.
 
     `kind` tells test messages and other event types, which were acknowledged as configured, from
-    back-orders. `problems` are the reasons of everything that was quarantined.
+    back-orders. `problems` are the reasons of everything that was quarantined. `unreadable` as the
+    entry says.
     """
 
     kind: Kind = "backorder"
@@ -108,6 +110,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     duplicates: int = 0
     quarantined: int = 0
     problems: tuple[Problem, ...] = ()
+    unreadable: bool = False
 
 
 class Record(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
 """The ports: what a source, a journal and a sink promise. These docstrings are the contract.
 
 Adapters signal, runners decide. A source or a sink neither retries, counts metrics nor reads
-payloads; it raises `Unavailable` or `Refused` and the one runner (intake, dispatcher) decides what
-follows. The suites in `consumer.testing` check these promises on any implementation.
+payloads; it raises `Unavailable`, or returns what is refused, and the one runner (intake,
+dispatcher) decides what follows. The suites in `consumer.testing` check these promises on any
+implementation.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -52,7 +53,8 @@ class Intake(Protocol):
         Returns once they are understood and on their way to the journal, in the order of the calls;
         a caller that wants order awaits one call before it makes the next. Awaiting what is
         returned waits for the commit and gives an outcome for each message: **only then may they
-        be settled**. It raises `JournalUnavailable` where the journal cannot commit; nothing was kept then.
+        be settled**. It raises `JournalUnavailable` where the journal cannot commit; nothing was
+        kept then.
         """
         ...
 
@@ -222,7 +224,9 @@ class Sink(Protocol):
         the batch is delivered. Raises `Unavailable(reason, retry_after=…, delivered=n)` where it
         got no further than the first n (fewer than all); the rest is offered again. An event that
         was refused counts as got through only once it is in what this returns, so n never goes
-        beyond a refused one. Is never called twice at once.
+        beyond a refused one. Anything else that it raises (`Refused` too: it does not say which
+        event), or returns, is a mistake in the sink, which then counts as down. Is never called
+        twice at once.
         Cancelling it is allowed and means that the batch is offered again.
         """
         ...

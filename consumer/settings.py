@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from consumer.values import Duration, Secret, Size, is_loopback, split_listen
+from consumer.values import Duration, PositiveDuration, Secret, Size, is_loopback, split_listen
 
 _SHORTEST_KEY = 16
 
@@ -19,6 +19,14 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the configuration file."""
+
+
+def _host(listen: str) -> str:
+    """The host to listen on; ValueError, naming the key, where it is no address."""
+    try:
+        return split_listen(listen)[0]
+    except ValueError as error:
+        raise ValueError(f"listen: {error}") from None
 
 
 # --- the tables ------------------------------------------------------------------------------
@@ -32,7 +40,7 @@ class JournalSettings(Section, frozen=True, kw_only=True):
     """
 
     url: Text = "sqlite:var/journal.db"
-    retention: Duration = Duration(30 * 86400)
+    retention: PositiveDuration = PositiveDuration(30 * 86400)
 
 
 class TlsSettings(Section, frozen=True, kw_only=True):
@@ -75,17 +83,17 @@ class WebhooksSettings(Section, frozen=True, kw_only=True):
 
     listen: Text = "127.0.0.1:8080"
     max_body: Size = Size(10 << 20)
-    timeout: Duration = Duration(30)
+    timeout: PositiveDuration = PositiveDuration(30)
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None
 
     def __post_init__(self) -> None:
-        host, _ = split_listen(self.listen)
+        host = _host(self.listen)
         proven = self.auth.type != "none" or (self.tls is not None and self.tls.client_ca)
         if not is_loopback(host) and not proven:
             raise ValueError(
-                f"{self.listen} can be reached from other machines: set [webhooks.auth] type to"
-                ' "basic", "token" or "hmac", or client_ca in [webhooks.tls],'
+                f"listen: {self.listen} can be reached from other machines: set [webhooks.auth]"
+                ' type to "basic", "token" or "hmac", or client_ca in [webhooks.tls],'
                 " or listen on 127.0.0.1"
             )
 
@@ -97,10 +105,10 @@ class AdminSettings(Section, frozen=True, kw_only=True):
     token: Secret = Secret("")
 
     def __post_init__(self) -> None:
-        host, _ = split_listen(self.listen)
+        host = _host(self.listen)
         if not is_loopback(host) and not len(self.token):
             raise ValueError(
-                f"{self.listen} can be reached from other machines: set a token,"
+                f"listen: {self.listen} can be reached from other machines: set a token,"
                 " or listen on 127.0.0.1"
             )
 
@@ -127,7 +135,7 @@ class PrivacySettings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.parties == "hashed" and len(self.key) < _SHORTEST_KEY:
-            raise ValueError('parties = "hashed" needs a key of at least 16 characters')
+            raise ValueError('key must have at least 16 characters for parties = "hashed"')
 
 
 class LogSettings(Section, frozen=True, kw_only=True):

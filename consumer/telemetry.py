@@ -74,6 +74,12 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        self.answers = Counter(
+            "backorder_webhook_answers_total",
+            "Answers of the public listener, by HTTP status.",
+            ["status"],
+            registry=registry,
+        )
         self.unsettled = Gauge(
             "backorder_intake_messages", "Messages taken and not yet committed.", registry=registry
         )
@@ -263,6 +269,10 @@ class Log:
             "message.quarantined", source=source, origin=origin, ids=ids, problems=problems
         )
 
+    def webhook_refused(self, *, status: int) -> None:
+        """A request was not taken (401: who sent it is not known); said once a minute a status."""
+        self._log.warning("webhook.refused", status=status)
+
     def drift(self, *, source: str, name: str) -> None:
         """The schemas do not know this element or attribute; said once for each name."""
         self._log.warning("schema.drift", source=source, name=name)
@@ -290,3 +300,7 @@ class Log:
             place = place.tb_next
         at = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
         self._log.error("bug", where=where, error=type(error).__name__, at=at)
+
+    def journal_unavailable(self, *, sink: str, reason: str) -> None:
+        """A sink waits for the journal, to read events or to move its cursor; once an outage."""
+        self._log.error("journal.unavailable", sink=sink, reason=reason)

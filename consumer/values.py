@@ -6,8 +6,8 @@ like) and describes itself for the JSON Schema (`schema`).
 
 import ipaddress
 import re
-from typing import Any, ClassVar
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 _HIGHEST_PORT = 65_535
 _UNITS_OF_TIME = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -25,12 +25,30 @@ class Duration(float):
     }
 
     @classmethod
-    def parse(cls, text: object) -> "Duration":
+    def parse(cls, text: object) -> Self:
         """Read what the configuration says; ValueError tells what a duration looks like."""
         match = isinstance(text, str) and re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
         if not match:
             raise ValueError('not a duration; write a number with a unit, such as "250ms" or "5m"')
         return cls(float(match[1]) * _UNITS_OF_TIME[match[2]])
+
+
+class PositiveDuration(Duration):
+    """A duration above zero, for deadlines and periods: at zero nothing could ever happen in time.
+
+    Written as every duration is.
+    """
+
+    __slots__ = ()
+    schema: ClassVar = Duration.schema | {"pattern": r"^(?=.*[1-9])\d+(\.\d+)?(ms|s|m|h|d)$"}
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """As for every duration; ValueError also where it is zero."""
+        duration = super().parse(text)
+        if not duration > 0:
+            raise ValueError('must be above zero, such as "250ms" or "5m"')
+        return duration
 
 
 class Size(int):
@@ -81,10 +99,9 @@ def parse_value(type_: type, value: object) -> Any:
 
 
 def redacted(url: str) -> str:
-    """A URL as it may be shown: without password, user, query and fragment."""
+    """A URL as it may be shown: scheme, host and port; many receivers have a token in the path."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def split_listen(listen: str) -> tuple[str, int]:

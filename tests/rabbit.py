@@ -72,6 +72,14 @@ async def counts(broker: PrivateBroker, queue: str) -> tuple[int, int]:
     return next((int(row[1]), int(row[2])) for row in rows if row[0] == queue)
 
 
+async def remembered(broker: PrivateBroker) -> None:
+    """Have the broker write down which queues there are: killed at once, it would forget new ones.
+
+    That is between the broker and whoever declares a queue, and no business of the program.
+    """
+    await broker.ctl("eval", "mnesia:sync_log().")
+
+
 @contextlib.asynccontextmanager
 async def unreachable(broker: PrivateBroker) -> AsyncIterator[None]:
     """While this is entered nobody can connect, and whoever was connected is thrown out."""

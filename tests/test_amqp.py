@@ -1,7 +1,7 @@
 """Connecting to a real RabbitMQ: TLS, several addresses, and the reasons a user is given."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -11,12 +11,25 @@ import pytest_asyncio
 import trustme
 from msgspec import structs
 
-from consumer.amqp import AmqpTls, Dialer, Letter, LinkSettings, Publisher, Subscription
+from consumer.amqp import (
+    AmqpTls,
+    Consumption,
+    Dialer,
+    Letter,
+    Link,
+    LinkSettings,
+    Publisher,
+    Subscription,
+    Supervisor,
+)
 from consumer.errors import Unavailable
+from consumer.retry import Backoff
 from consumer.simulators.broker import PrivateBroker
 from consumer.simulators.broker_home import BrokerTls, free_port
+from consumer.testing.sources import RecordingStatus
 from consumer.values import Secret
 from rabbit import rabbit, unreachable
+from waiting import until
 
 
 async def dial(*urls: str, **more: Any) -> str:
@@ -153,6 +166,10 @@ class Wire:
             target.close()
 
 
+def letter(id_: str, queue: str) -> Letter:
+    return Letter(id_, queue, "t", "text/plain", datetime.now(UTC), {}, b"")
+
+
 async def test_a_silent_peer_is_noticed_by_its_heartbeat(
     private_broker: PrivateBroker, unique: str
 ) -> None:
@@ -166,10 +183,9 @@ async def test_a_silent_peer_is_noticed_by_its_heartbeat(
             link.channel() as channel,
         ):
             wire.cut()
-            letter = Letter("1", unique, "t", "text/plain", datetime.now(UTC), {}, b"")
             outcomes = await asyncio.gather(
                 subscription.take(1, 1),
-                publisher.publish([letter], within=60),
+                publisher.publish([letter("1", unique)], within=60),
                 link.queue(channel, unique),
                 return_exceptions=True,
             )
@@ -178,6 +194,72 @@ async def test_a_silent_peer_is_noticed_by_its_heartbeat(
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
     assert link.trouble is not None
     assert "no sign of life" in link.trouble.reason
+
+
+async def test_late_answers_to_an_earlier_batch_are_not_told_of_a_later_one(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    full, free = f"{unique}-full", f"{unique}-free"
+    async with Wire(private_broker.port) as wire, rabbit(private_broker.url) as peer:
+        await peer.queue(full, **{"x-max-length": 1, "x-overflow": "reject-publish"})
+        await peer.publish(full, [b"first"])
+        await peer.queue(free)
+        link = await Dialer(LinkSettings(urls=(Secret(wire.url),), name="test")).dial()
+        async with Publisher.open(link, exchange="", mandatory=True) as publisher:
+            wire.cut()
+            nowhere, nacked = letter("1", f"{unique}-nowhere"), letter("2", full)
+            with pytest.raises(Unavailable, match="no confirm"):
+                await publisher.publish([nowhere, nacked], within=0.2)
+            wire.mend()
+            assert await publisher.publish([letter("3", free)], within=20) == {}
+            with pytest.raises(Unavailable, match="nack") as caught:
+                await publisher.publish([letter("4", free), nacked], within=20)
+            assert caught.value.delivered == 1
+            assert set(await publisher.publish([nowhere], within=20)) == {"1"}
+        await link.close()
+
+
+# --- links that do not last ------------------------------------------------------------------
+
+
+class Dropping(Dialer):
+    """A dialer whose links break at once."""
+
+    async def dial(self) -> Link:
+        link = await super().dial()
+        await link.close()
+        return link
+
+
+class Told(Backoff, frozen=True, kw_only=True):
+    """Notes the attempts that are waited after, and does not wait long."""
+
+    attempts: list[int]
+
+    def wait(self, attempt: int, *, draw: float, retry_after: float | None = None) -> float:
+        self.attempts.append(attempt)
+        return super().wait(attempt, draw=draw, retry_after=retry_after) / 10_000
+
+
+@pytest.mark.parametrize(
+    ("longest", "attempts"), [(30.0, [1, 2, 3, 4]), (0.0, [1, 1, 1, 1])], ids=["short", "long"]
+)
+async def test_only_a_link_that_lasted_starts_the_waits_anew(
+    amqp_url: str, longest: float, attempts: list[int]
+) -> None:
+    async def receive(queue: str, batch: object) -> Awaitable[object]:
+        raise AssertionError(f"{queue} {batch}")
+
+    backoff = Told(initial=longest, most=longest, attempts=[])
+    supervisor = Supervisor(
+        Dropping(LinkSettings(urls=(Secret(amqp_url),), name="test")),
+        Consumption(queues=["q"], prefetch=1, declare=False, watch=30, backoff=backoff),
+    )
+    running = asyncio.create_task(supervisor.run(receive, RecordingStatus()))
+    await until(lambda: len(backoff.attempts) >= 4)
+    supervisor.stop()
+    await running
+    assert backoff.attempts[:4] == attempts
 
 
 # --- TLS -------------------------------------------------------------------------------------

@@ -37,9 +37,14 @@ class WebhookOptions(SourceOptions, frozen=True, kw_only=True):
     on_invalid: Literal["accept", "reject"] = "accept"
 
 
+class FileTls(Section, frozen=True, kw_only=True):
+    ca: str = ""
+
+
 class FileOptions(SinkOptions, frozen=True, kw_only=True):
     path: str
     sync: bool = True
+    tls: FileTls | None = None
 
 
 class BrokenPlugins(dict[str, type[SinkOptions]]):
@@ -65,6 +70,7 @@ def mistakes(text: str, file: str = "consumer.toml", **environ: str) -> list[str
 
 QUEUE = '[[sources]]\ntype = "queue"\nname = "q"\nurls = ["amqp://x"]\n'
 FILE = '[[sinks]]\ntype = "file"\nname = "f"\npath = "p"\n'
+SECURE = '[[sinks]]\ntype = "file"\nname = "f"\ntls = { ca = "/nowhere/ca" }\npath = "p"\n'
 
 
 def test_an_empty_file_is_all_defaults() -> None:
@@ -78,8 +84,8 @@ def test_a_whole_file_becomes_typed_frozen_values() -> None:
         webhooks.listen = "0.0.0.0:8080"
         webhooks.max_body = "2MiB"
         webhooks.auth = { type = "basic", username = "u", password = "${PASSWORD}" }
-        webhooks.tls.certificate = "c"
-        webhooks.tls.key = "k"
+        webhooks.tls.certificate = "/dev/null"
+        webhooks.tls.key = "/dev/null"
         [[sources]]
         type = "queue"
         name = "q"
@@ -106,7 +112,7 @@ def test_a_whole_file_becomes_typed_frozen_values() -> None:
     assert settings.journal.retention == Duration(7 * 86400)
     assert settings.webhooks.max_body == Size(2 << 20)
     assert settings.webhooks.auth.password.reveal() == "s3cret"
-    assert settings.webhooks.tls == TlsSettings(certificate="c", key="k")
+    assert settings.webhooks.tls == TlsSettings(certificate="/dev/null", key="/dev/null")
     (queue,) = settings.sources
     assert queue == QueueOptions(
         type="queue",
@@ -266,17 +272,68 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     ),
     "what a table says about itself": (
         '[[sinks]]\ntype = "file"\nname = "f"\npath = "p"\n[sinks.retry]\ninitial = "2m"',
-        ["line 5: sinks[0].retry: initial must be above zero and at most max"],
+        ["line 6: sinks[0].retry.initial: must be above zero and at most max"],
     ),
     "open listener": (
         '[webhooks]\nlisten = "0.0.0.0:80"',
         [
             (
-                "line 1: webhooks: 0.0.0.0:80 can be reached from other machines: set"
+                "line 2: webhooks.listen: 0.0.0.0:80 can be reached from other machines: set"
                 ' [webhooks.auth] type to "basic", "token" or "hmac", or client_ca in'
                 " [webhooks.tls], or listen on 127.0.0.1"
             )
         ],
+    ),
+    "an address that is none": (
+        '[admin]\ntoken = "t"\nlisten = "8081"',
+        [
+            (
+                'line 3: admin.listen: not an address to listen on; write "host:port", such as'
+                ' "127.0.0.1:8081"'
+            )
+        ],
+    ),
+    "a key that is too short": (
+        '[privacy]\nparties = "hashed"\nkey = "short"',
+        ['line 3: privacy.key: must have at least 16 characters for parties = "hashed"'],
+    ),
+    "two listeners on one port": (
+        (
+            '[[sources]]\ntype = "radial-webhook"\nname = "a"\npath = "/x"\n'
+            '[admin]\nlisten = "127.0.0.1:9000"\n[webhooks]\nlisten = "127.0.0.1:9000"\n'
+        ),
+        [
+            (
+                "line 8: webhooks.listen: port 9000 is that of admin.listen too; give each listener"
+                " its own"
+            )
+        ],
+    ),
+    "a listener on the other's default port": (
+        (
+            '[[sources]]\ntype = "radial-webhook"\nname = "a"\npath = "/x"\n'
+            '[admin]\ntoken = "t"\nlisten = "0.0.0.0:8080"\n'
+        ),
+        [
+            (
+                "line 7: admin.listen: port 8080 is that of webhooks.listen too; give each listener"
+                " its own"
+            )
+        ],
+    ),
+    "files that are not there": (
+        '[schemas]\ndirectory = "/dev/null"\n'
+        '[webhooks.tls]\ncertificate = "/nowhere/c"\nkey = "/dev"\n' + SECURE,
+        [
+            "line 2: schemas.directory: /dev/null is no directory; name the one with the XSDs",
+            "line 4: webhooks.tls.certificate: there is no file /nowhere/c",
+            "line 5: webhooks.tls.key: /dev is a directory; name a PEM file",
+            "line 9: sinks[0].tls.ca: there is no file /nowhere/ca",
+        ],
+    ),
+    "a schema directory that is not there": (
+        '[schemas]\ndirectory = "/nowhere"',
+        ["line 2: schemas.directory: there is no directory /nowhere"],
     ),
     "missing variable": (
         '[admin]\ntoken = "${TOKEN}"\nlisten = "${ADDRESS:-0.0.0.0}:1"',
@@ -359,8 +416,8 @@ def test_a_reason_shows_variables_as_the_file_writes_them() -> None:
             " installed are `file`, `broken`"
         ),
         (
-            "line 7: webhooks: ${HOST}:80 can be reached from other machines: set [webhooks.auth]"
-            ' type to "basic", "token" or "hmac", or client_ca in [webhooks.tls],'
+            "line 8: webhooks.listen: ${HOST}:80 can be reached from other machines: set"
+            ' [webhooks.auth] type to "basic", "token" or "hmac", or client_ca in [webhooks.tls],'
             " or listen on 127.0.0.1"
         ),
     ]
@@ -382,13 +439,15 @@ def test_key_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "large").write_bytes(b"x" * 70_000)
     (tmp_path / "level").write_text("hunter2")
+    (tmp_path / "empty").write_text("\n")
     found = mistakes(
         '[journal]\nurl = "sqlite:x"\nurl_file = "level"\n'
         '[admin]\ntoken_file = "absent"\n'
         '[privacy]\nkey_file = "binary"\n'
         '[schemas]\ndirectory_file = "large"\nstrict_file = "level"\n'
         '[log]\nlevel_file = "level"\nformat_file = 3\n'
-        '[webhooks]\nlisten_file = "level"\ntimeout_file = "${ABSENT}"',
+        '[webhooks]\nlisten_file = "level"\ntimeout_file = "${ABSENT}"\n'
+        '[webhooks.auth]\ntype = "token"\ntoken_file = "empty"',
         str(tmp_path / "consumer.toml"),
     )
     assert [line.replace(f"{tmp_path}{os.sep}", "") for line in found] == [
@@ -403,6 +462,7 @@ def test_key_files_that_cannot_be_used(tmp_path: Path) -> None:
             "line 16: webhooks.timeout_file: the environment variable ABSENT is not set; set it, or"
             " write ${ABSENT:-default}"
         ),
+        "line 19: webhooks.auth.token_file: empty is empty; write the value into it",
     ]
 
 
@@ -446,6 +506,31 @@ def test_the_file_is_the_one_named_then_that_of_the_environment_then_here() -> N
     assert config.find(named, {"BACKORDER_CONFIG": "elsewhere.toml"}) == named
     assert config.find(None, {"BACKORDER_CONFIG": "elsewhere.toml"}) == Path("elsewhere.toml")
     assert config.find(None, {"BACKORDER_CONFIG": ""}) == Path("consumer.toml")
+
+
+def test_a_mistake_in_the_content_of_a_key_file_is_told_at_that_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("short")
+    text = '[privacy]\nparties = "hashed"\nkey_file = "key"'
+    assert mistakes(text, str(tmp_path / "c.toml")) == [
+        'line 3: privacy.key_file: must have at least 16 characters for parties = "hashed"'
+    ]
+
+
+def test_a_listener_that_nothing_needs_takes_no_port() -> None:
+    assert read('[admin]\nlisten = "127.0.0.1:8080"').admin.listen == "127.0.0.1:8080"
+
+
+def test_a_glance_needs_nothing_but_the_journal_to_be_right(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(
+        '[journal]\nurl = "sqlite:${PLACE}/j.db"\n[[sources]]\nname = "a"\n'
+        'urls = ["${SECRET}"]\n[[sources]]\nname = 3\n'
+    )
+    assert config.glance(file, environ={"PLACE": "/var"}) == ("sqlite:/var/j.db", ["a"])
+    with pytest.raises(ConfigurationError, match=r"line 2: journal\.url: the environment variable"):
+        config.glance(file, environ={})
+    file.write_text("sources = 3")
+    assert config.glance(file, environ={}) == ("sqlite:var/journal.db", [])
 
 
 def test_a_journal_given_by_hand_is_judged_likewise() -> None:

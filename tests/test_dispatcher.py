@@ -1,15 +1,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from consumer.board import Board
 from consumer.dispatcher import Bell, Pump, wants
-from consumer.errors import JournalUnavailable, Unavailable
+from consumer.errors import JournalUnavailable, Refused, Unavailable
 from consumer.model import Record
-from consumer.settings import BatchSettings, FilterSettings, RetrySettings, SinkOptions
+from consumer.settings import (
+    BatchSettings,
+    FilterSettings,
+    RetrySettings,
+    SinkOptions,
+)
 from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import entry, event, record
 from consumer.testing.journal import MemoryJournal
@@ -42,7 +47,7 @@ class ScriptedSink:
         except Unavailable as error:
             self.got += [record.id for record in batch[: error.delivered]]
             raise
-        self.got += [record.id for record in batch if record.seq not in refused]
+        self.got += [record.id for record in batch if record.seq not in (refused or ())]
         return refused
 
     async def check(self) -> Sequence[str]:
@@ -179,6 +184,85 @@ async def test_a_plug_in_with_a_bug_is_a_sink_that_is_down() -> None:
         await until(lambda: "KeyError" in (one.board.parts["sinks.scripted"].reason or ""))
         one.sink.behaviour = lambda _: {}
         await until(lambda: one.sink.got == ids)
+
+
+def forgets_to_return(_: Sequence[Record]) -> Mapping[int, str]:
+    return None  # type: ignore[return-value]  # as a plug-in that nobody type-checked
+
+
+def refuses_what_it_was_not_offered(batch: Sequence[Record]) -> Mapping[int, str]:
+    return {record.seq + offset: "HTTP 422" for record in batch for offset in (0, 100)}
+
+
+def gives_no_reason(batch: Sequence[Record]) -> Mapping[int, str]:
+    return {record.seq: None for record in batch}  # type: ignore[misc]  # likewise
+
+
+def says_it_all_went_through(batch: Sequence[Record]) -> Mapping[int, str]:
+    raise Unavailable("the line broke", delivered=len(batch))
+
+
+def says_less_than_nothing_went_through(_: Sequence[Record]) -> Mapping[int, str]:
+    raise Unavailable("the line broke", delivered=-1)
+
+
+def raises_a_refusal(_: Sequence[Record]) -> Mapping[int, str]:
+    raise Refused("one of them, and nobody knows which")
+
+
+@pytest.mark.parametrize(
+    "mistaken",
+    [
+        forgets_to_return,
+        refuses_what_it_was_not_offered,
+        gives_no_reason,
+        says_it_all_went_through,
+        says_less_than_nothing_went_through,
+        raises_a_refusal,
+    ],
+)
+async def test_a_plug_in_that_breaks_a_promise_is_a_sink_that_is_down(
+    mistaken: Callable[[Sequence[Record]], Mapping[int, str]],
+) -> None:
+    async with bench() as one:
+        one.sink.behaviour = mistaken
+        await one.append(1, 2)
+        reason = "failed unexpectedly"
+        await until(lambda: reason in (one.board.parts["sinks.scripted"].reason or ""))
+        assert await one.cursor() == 0, "nothing is passed over"
+        one.sink.got.clear()
+        one.sink.behaviour = lambda _: {}
+        await until(lambda: len(one.sink.got) == 2)
+    assert await one.cursor() == 2
+    assert not await one.journal.parked("scripted")
+
+
+class Told(Log):
+    """Keeps what is said about the journal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outages: list[tuple[str, str]] = []
+
+    def journal_unavailable(self, *, sink: str, reason: str) -> None:
+        self.outages.append((sink, reason))
+
+
+async def test_an_outage_of_the_journal_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench() as one:
+        one.pump._log = told = Told()
+        really = one.journal.read
+        failures = iter(range(2))
+
+        async def read(*arguments: Any, **named: Any) -> Sequence[Record]:
+            if next(failures, None) is not None:
+                raise JournalUnavailable("disk full")
+            return await really(*arguments, **named)
+
+        monkeypatch.setattr(one.journal, "read", read)
+        ids = await one.append(1)
+        await until(lambda: one.sink.got == ids)
+    assert told.outages == [("scripted", "disk full")]
 
 
 async def test_while_the_journal_fails_what_was_delivered_is_not_delivered_again(

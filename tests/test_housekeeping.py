@@ -76,3 +76,15 @@ async def test_a_loop_that_is_held_up_is_seen(monkeypatch: pytest.MonkeyPatch) -
     watching = asyncio.create_task(housekeeping.watch_loop(metrics))
     await until(lambda: b"backorder_loop_lag_seconds_count 0.0" not in metrics.render())
     await ended(watching)
+
+
+async def test_a_retention_longer_than_the_calendar_keeps_everything() -> None:
+    journal = Pruned()
+    await journal.enroll({"archive": True})
+    await journal.append([entry(event(1))])
+    await journal.advance("archive", 1, {})
+    running = await kept(journal, 999_999 * 86_400.0, Metrics())
+    await until(lambda: journal.prunes == 1)
+    assert not running.done()
+    await ended(running)
+    assert len(await journal.read(0, limit=9)) == 1

@@ -1,20 +1,23 @@
 import asyncio
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
 
-from consumer import intake as intake_module
+from consumer import understanding
 from consumer.errors import JournalUnavailable
 from consumer.intake import Intake
+from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Entry, Message, Outcome
 from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import message
 from consumer.testing.journal import MemoryJournal
-from consumer.validation import Schemas
+from consumer.validation import Examination, Schemas
 from consumer.values import Size
 from waiting import until
 
@@ -41,6 +44,7 @@ class SwitchedJournal(MemoryJournal):
         self.open.set()
         self.failures = 0
         self.calls: list[int] = []
+        self.stumbles_over: Callable[[Entry], bool] = lambda _: False
 
     async def append(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         self.calls.append(len(entries))
@@ -48,12 +52,14 @@ class SwitchedJournal(MemoryJournal):
         if self.failures:
             self.failures -= 1
             raise JournalUnavailable("disk full")
+        if any(self.stumbles_over(entry) for entry in entries):
+            raise ZeroDivisionError("secret@example.com")
         return await super().append(entries)
 
 
 class Bench:
     def __init__(self, schemas: Schemas, **settings: Any) -> None:
-        self.journal = SwitchedJournal()
+        self.journal = settings.pop("journal", None) or SwitchedJournal()
         self.metrics = Metrics()
         self.rings = 0
         self.intake = Intake(
@@ -144,7 +150,7 @@ async def test_a_message_that_our_code_stumbles_over_is_quarantined_once(
     def stumble(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret@example.com")
 
-    monkeypatch.setattr(intake_module, "normalise", stumble)
+    monkeypatch.setattr(understanding, "normalise", stumble)
     [first] = await bench.take(sample())
     [again] = await bench.take(sample())
     assert (first.quarantined, again.quarantined) == (1, 1)
@@ -183,6 +189,135 @@ async def test_large_payloads_are_understood_off_the_loop_and_in_order(schemas: 
     assert [outcome.accepted for outcome in await committed] == [1, 1]
     records = await bench.journal.read(0, limit=10)
     assert [record.subject for record in records] == ["1/1", "2/1"]
+
+
+class WatchedSchemas(Schemas):
+    """Remembers on which threads it was asked what."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        super().__init__(schemas._judge)
+        self.asked: list[tuple[str, bool]] = []
+
+    def glance(self, body: bytes) -> Examination | None:
+        self.asked.append(("glance", current_thread() is main_thread()))
+        return super().glance(body)
+
+    def examine(self, body: bytes) -> Examination:
+        self.asked.append(("examine", current_thread() is main_thread()))
+        return super().examine(body)
+
+
+async def test_only_what_a_glance_settles_is_understood_on_the_loop(schemas: Schemas) -> None:
+    watched = WatchedSchemas(schemas)
+    bench = Bench(watched)
+    [outcome] = await bench.take(sample())
+    assert (outcome.accepted, watched.asked) == (1, [("glance", True)])
+
+    watched.asked.clear()
+    [outcome] = await bench.take(message(body=b"<x"))
+    assert (outcome.quarantined, outcome.unreadable) == (1, True)
+    assert watched.asked == [("glance", True), ("examine", False)]
+
+
+async def test_the_loop_gets_its_turn_between_the_messages_of_a_batch(schemas: Schemas) -> None:
+    bench = Bench(schemas)
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    padding = b" " * (33 << 10)
+    batch = [
+        message(body=sample(str(n)).body.replace(b"</Name>", b"</Name>" + padding))
+        for n in range(8)
+    ]
+    committed = await bench.intake.accept(batch)
+    seen = turns
+    other.cancel()
+    assert seen >= 4
+    assert [outcome.accepted for outcome in await committed] == [1] * 8
+    records = await bench.journal.read(0, limit=10)
+    assert [record.subject for record in records] == [f"{n}/1" for n in range(8)]
+
+
+async def test_what_the_journal_stumbles_over_is_quarantined_and_all_else_kept(
+    schemas: Schemas,
+) -> None:
+    bench = Bench(schemas)
+    bench.journal.stumbles_over = lambda entry: any(e.subject == "2/1" for e in entry.events)
+    outcomes = await bench.take(sample("1"), sample("2"), sample("3"))
+    assert [(o.accepted, o.quarantined) for o in outcomes] == [(1, 0), (0, 1), (1, 0)]
+    records = await bench.journal.read(0, limit=10)
+    assert [record.subject for record in records] == ["1/1", "3/1"]
+    [kept] = await bench.journal.quarantined()
+    assert kept.body == sample("2").body
+    assert [str(problem) for problem in kept.problems] == [
+        "/: this program failed on it (ZeroDivisionError)"
+    ]
+    assert bench.counted('backorder_messages_total{outcome="accepted",source="radial-queue"} 2.0')
+    assert bench.counted('backorder_quarantined_total{source="radial-queue"} 1.0')
+    assert bench.intake.failure is None
+
+
+async def test_what_the_transport_said_may_be_what_cannot_be_kept(
+    schemas: Schemas, tmp_path: Path
+) -> None:
+    async with SqliteJournal(tmp_path / "journal.db") as journal:
+        bench = Bench(schemas, journal=journal)
+        bad = message(body=b"not XML", attributes={"note": "\udcff"})
+        bad_origin = message(body=b"nor this", origin="\udcff")
+        outcomes = await bench.take(bad, sample(), bad_origin)
+        assert [(o.accepted, o.quarantined) for o in outcomes] == [(0, 1), (1, 0), (0, 1)]
+        kept = await journal.quarantined()
+        assert {one.body for one in kept} == {b"not XML", b"nor this"}
+        assert all(one.attributes == {} for one in kept)
+
+
+async def test_a_journal_that_cannot_even_quarantine_is_no_matter_of_the_message(
+    schemas: Schemas,
+) -> None:
+    bench = Bench(schemas)
+    bench.journal.stumbles_over = lambda _: True
+    with pytest.raises(ZeroDivisionError):
+        await bench.take(sample())
+    assert await bench.journal.quarantined() == []
+
+
+async def test_a_caller_that_goes_away_takes_no_commit_with_it(schemas: Schemas) -> None:
+    bench = Bench(schemas)
+    bench.journal.open.clear()
+    caller = asyncio.create_task(bench.take(sample()))
+    await until(lambda: bench.journal.calls == [1])
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    bench.journal.open.set()
+    await bench.intake.drain(5)
+    assert bench.rings == 1
+    assert bench.counted('backorder_messages_total{outcome="accepted",source="radial-queue"} 1.0')
+
+
+async def test_nobody_has_to_look_at_a_commit_that_failed(
+    schemas: Schemas, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(schemas)
+    bench.journal.failures = 2
+    await bench.intake.accept([sample()])  # never awaited
+    bench.journal.open.clear()
+    caller = asyncio.create_task(bench.take(sample()))  # gone before it fails
+    await until(lambda: bench.journal.calls == [1, 1])
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    bench.journal.open.set()
+    await until(lambda: bench.journal.failures == 0)
+    await bench.intake.drain(5)
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_an_oversized_message_is_quarantined_unparsed(schemas: Schemas) -> None:

@@ -10,7 +10,7 @@ from consumer.model import Message, Problem, Refusal, utc_now
 from consumer.testing.builders import data, event, record
 
 
-@pytest.mark.parametrize("text", ["1,5", "1e3", "", "one", " 1", "+1", ".5", "1."])
+@pytest.mark.parametrize("text", ["1,5", "1e3", "", "one", " 1", "+1", ".5", "1.", "1\n", "\u0661"])
 def test_a_quantity_is_a_plain_decimal_string(text: str) -> None:
     with pytest.raises(ValueError, match="backordered is not a decimal string"):
         Quantity(backordered=text)
@@ -23,7 +23,13 @@ def test_floats_for_money_are_refused() -> None:
         Order(total=201)  # type: ignore[arg-type]  # likewise
 
 
-@pytest.mark.parametrize("text", ["2016-07-13T13:47:54", "2016-07-13T13:47:54+02:00", "13/07/2016"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2016-07-13T13:47:54", "2016-07-13T13:47:54+02:00", "13/07/2016", "2016-07-13\n"),
+        *("2016-99-99", "2016-00-13", "2016-07-32", "2016-07-13T24:00:00Z", "201\uff16-07-13"),
+    ],
+)
 def test_a_moment_is_a_date_or_a_utc_timestamp(text: str) -> None:
     with pytest.raises(ValueError, match="need_by is not a date or UTC timestamp"):
         Dates(need_by=text)

@@ -109,7 +109,7 @@ GOOD = {
     "a sink": FILE + '[sinks.filter]\ntypes = ["opened"]\n[sinks.retry]\nmax = "1.5s"\n',
     "variables": '[log]\nlevel = "${LEVEL:-info}"\n[schemas]\nstrict = "${STRICT:-true}"\n'
     '[journal]\nretention = "${RETENTION:-1d}"\n',
-    "an optional table": '[webhooks.tls]\ncertificate = "c"\nkey = "k"\n',
+    "an optional table": '[webhooks.tls]\ncertificate = "/dev/null"\nkey = "/dev/null"\n',
 }
 BAD = {
     "unknown table": "[jurnal]\n",

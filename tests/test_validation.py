@@ -1,5 +1,6 @@
 """The verdict on Radial's messages: what is accepted, what is refused, and in which words."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -394,6 +395,57 @@ def test_content_of_an_event_beside_events_is_not_lost(schemas: Schemas) -> None
     }
 
 
+def test_an_event_without_namespace_spoils_no_other(schemas: Schemas) -> None:
+    naked = changed(DOCUMENTED, NAMESPACE, "")
+    examined = schemas.examine(listed(DOCUMENTED, naked, OF_2016))
+    assert len(examined.accepted) == 2
+    (refusal,) = examined.refusals
+    assert "is in no namespace" in refusal.problems[0].reason
+    (again,) = schemas.examine(refusal.body).refusals
+    assert "is in no namespace" in again.problems[0].reason
+
+
+def test_a_list_may_use_a_prefix(schemas: Schemas) -> None:
+    prefixed = re.sub(rb"<(/?)(?=\w)", rb"<\1p:", listed(DOCUMENTED, _NO_CURRENCY))
+    examined = schemas.examine(prefixed.replace(b"xmlns=", b"xmlns:p="))
+    (accepted,) = examined.accepted
+    assert _canonical(accepted.element) == _canonical(etree.fromstring(DOCUMENTED))
+    (refusal,) = examined.refusals
+    assert len(schemas.examine(refusal.body).refusals) == 1
+
+
+def test_what_stands_around_the_events_of_a_list_goes_with_each(schemas: Schemas) -> None:
+    body = listed(
+        DOCUMENTED, _NO_CURRENCY, b"?><Memo by='me'>hot</Memo>", OF_2016, attributes=b'batchId="7"'
+    )
+    examined = schemas.examine(body)
+    assert len(examined.accepted) == 2
+    for accepted in examined.accepted:
+        assert accepted.around is not None
+        assert _canonical(accepted.around) == _canonical(
+            etree.fromstring(listed(b"?><Memo by='me'>hot</Memo>", attributes=b'batchId="7"'))
+        )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [DOCUMENTED, FLATTENED, listed(DOCUMENTED, OF_2016), listed(DOCUMENTED, b"?><Customer/>")],
+    ids=["event", "flattened", "list", "kept with the whole message"],
+)
+def test_nothing_stands_around(schemas: Schemas, body: bytes) -> None:
+    assert {accepted.around for accepted in schemas.examine(body).accepted} == {None}
+
+
+def test_much_around_many_events_is_kept_once(schemas: Schemas) -> None:
+    memo = b"?><Memo>%s</Memo>" % (b"x" * 1_000_000)
+    body = listed(*([DOCUMENTED] * 70), memo)
+    examined = schemas.examine(body)
+    assert [accepted.around for accepted in examined.accepted] == [None] * 70
+    (refusal,) = examined.refusals
+    assert refusal.body == body
+    assert "too much to be repeated" in refusal.problems[0].reason
+
+
 def test_very_many_bad_events_are_refused_in_bounds_and_none_is_lost(schemas: Schemas) -> None:
     body = listed(*([b"?><OrderBackorder/>"] * 1500), DOCUMENTED)
     examined = schemas.examine(body)
@@ -544,6 +596,42 @@ def test_no_problem_quotes_personal_data(schemas: Schemas) -> None:
                 str(problem).replace("'", " ").split()
             )
             assert "uixote" not in str(problem)
+
+
+# --- at a glance -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [DOCUMENTED, OF_2016, FLATTENED, listed(DOCUMENTED, OF_2016)],
+    ids=["event", "of 2016", "flattened", "list"],
+)
+def test_a_glance_tells_what_examining_does(schemas: Schemas, body: bytes) -> None:
+    glanced, examined = schemas.glance(body), schemas.examine(body)
+    assert glanced is not None
+    assert (glanced.kind, glanced.root, glanced.refusals) == (examined.kind, examined.root, ())
+    assert [_canonical(each.element) for each in glanced.accepted] == [
+        _canonical(each.element) for each in examined.accepted
+    ]
+    assert {(each.drift, each.around) for each in glanced.accepted} == {((), None)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"<x", TEST, listed(), _NO_CURRENCY, listed(DOCUMENTED, _NO_CURRENCY)),
+        changed(DOCUMENTED, "<Pricing>", "<Pricing><New/>"),
+        changed(FLATTENED, 'currency="USD"', ""),
+        changed(DOCUMENTED, NAMESPACE, "urn:other"),
+        listed(DOCUMENTED, changed(DOCUMENTED, NAMESPACE, "")),
+        listed(DOCUMENTED, b"?><Memo/>"),
+        listed(DOCUMENTED, b"?>stray"),
+        listed(DOCUMENTED, attributes=b'batchId="7"'),
+        listed(*([b"?><OrderBackorder/>"] * 3000)),
+    ],
+)
+def test_a_glance_tells_nothing_of_what_is_unusual(schemas: Schemas, body: bytes) -> None:
+    assert schemas.glance(body) is None
 
 
 # --- threads ---------------------------------------------------------------------------------

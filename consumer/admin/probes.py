@@ -50,6 +50,7 @@ class Admin:
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._authorise])
+        app.on_response_prepare.append(_name_no_software)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._render_metrics)
@@ -85,7 +86,7 @@ class Admin:
         token = self._settings.token.reveal()
         if token and request.path not in _OPEN:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), token.encode()):
+            if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
                 raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
@@ -103,3 +104,7 @@ class Admin:
     async def _render_metrics(self, _request: web.Request) -> web.Response:
         body = await self._metrics()
         return web.Response(body=body, headers={"Content-Type": _METRICS_TYPE})
+
+
+async def _name_no_software(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "backorder-consumer"

@@ -55,16 +55,19 @@ class LinkSettings(Struct, frozen=True, kw_only=True):
     connect_timeout: float = 10.0
 
 
-def check_urls(urls: Sequence[Secret], tls: AmqpTls | None) -> None:
-    """Raise ValueError, which never quotes a URL, where one of them cannot be meant."""
+def check_urls(urls: Sequence[Secret], tls: AmqpTls | None, *, key: str = "urls") -> None:
+    """Raise ValueError, which never quotes a URL, where one of them cannot be meant.
+
+    `key`: where they stand.
+    """
     if not urls:
-        raise ValueError("give at least one URL, such as amqps://user:password@host/vhost")
+        raise ValueError(f"{key}: give at least one URL, such as amqps://user:password@host/vhost")
     for number, url in enumerate(urls, 1):
         which = f"URL {number}" if len(urls) > 1 else "the URL"
         scheme = _scheme(url)
         if scheme is None:
             raise ValueError(
-                f"{which} is not of the form amqps://user:password@host:port/vhost"
+                f"{key}: {which} is not of the form amqps://user:password@host:port/vhost"
                 " (special characters percent-encoded, such as %2F for a slash)"
             )
         if tls is not None and scheme != "amqps":

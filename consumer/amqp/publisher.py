@@ -6,6 +6,8 @@ Rules
 - What the broker has confirmed is not sent twice while this channel lives. A batch that got stuck
   (one message unroutable, a blocked broker) is offered again by the caller; only what the broker
   has not taken is published then, and late confirms still count.
+- Answers to an earlier batch, one that its caller gave up, may come while a later one is under
+  way: a call tells of its own letters only.
 - A lost channel loses the answers: the caller sends what lies behind the confirmed prefix again,
   under the same message ids.
 """
@@ -57,7 +59,6 @@ class Publisher:
         self._pending: OrderedDict[int, str] = OrderedDict()
         self._confirmed: set[str] = set()
         self._returned: dict[str, str] = {}
-        self._nacked = 0
         self._answered = asyncio.Event()
         self._deadline: asyncio.Timeout | None = None
         self.trouble: Unavailable | None = None
@@ -79,7 +80,7 @@ class Publisher:
         """Publish in order and wait for all confirms; return the ids that could not be routed, why.
 
         Raises `Unavailable` where the broker did not take all of them `within` seconds; its
-        `delivered` counts the letters from the start that the broker has.
+        `delivered` counts the letters from the start that the broker has, fewer than all.
         """
         try:
             async with asyncio.timeout(within) as self._deadline:
@@ -87,33 +88,39 @@ class Publisher:
                 await self._send(self._new(letters))
                 await self._answers()
         except TimeoutError:
-            if any(not self._is_answered(letter.id) for letter in letters):
+            if self._not_taken(letters):
                 raise await self._explain(letters, within) from None
         finally:
             self._deadline = None
-        if self._nacked:
-            reason = (
-                f"{self._link.where}: the broker refused to store {self._nacked} messages (nack)"
-            )
+        if nacked := self._not_taken(letters):
+            reason = f"{self._link.where}: the broker refused to store {nacked} messages (nack)"
             raise Unavailable(reason, delivered=self._prefix(letters))
-        returned, self._returned = self._returned, {}
-        return returned
+        ids = [letter.id for letter in letters if letter.id in self._returned]
+        return {id_: self._returned.pop(id_) for id_ in ids}
 
-    def _is_answered(self, id_: str) -> bool:
-        return id_ in self._confirmed or id_ in self._returned
+    def _not_taken(self, letters: Sequence[Letter]) -> int:
+        """How many letters the broker has neither confirmed nor returned."""
+        taken = self._confirmed | self._returned.keys()
+        return sum(letter.id not in taken for letter in letters)
 
     def forget(self) -> None:
         """The last batch is done with: should the same ids come again, they are to be sent."""
         self._confirmed.clear()
 
     def _new(self, letters: Sequence[Letter]) -> Sequence[Letter]:
-        """Those that the broker has not confirmed and that are not under way."""
-        self._confirmed &= {letter.id for letter in letters}
-        known = self._confirmed.union(self._pending.values())
+        """Those that the broker has not confirmed and that are not under way.
+
+        What it said about others is forgotten: nobody asks again.
+        """
+        under_way = set(self._pending.values())
+        asked = {letter.id for letter in letters}
+        self._confirmed &= asked
+        for id_ in self._returned.keys() - asked - under_way:
+            del self._returned[id_]
+        known = self._confirmed | under_way
         return [letter for letter in letters if letter.id not in known]
 
     async def _send(self, letters: Sequence[Letter]) -> None:
-        self._nacked = 0
         for letter in letters:
             self._returned.pop(letter.id, None)
         for payload, ids in self._writes(letters):
@@ -216,9 +223,7 @@ class Publisher:
             self._answered.set()
 
     def _settle(self, id_: str, *, taken: bool) -> None:
-        if not taken:
-            self._nacked += 1
-        elif id_ not in self._returned:
+        if taken and id_ not in self._returned:
             self._confirmed.add(id_)
 
     def _lose(self, trouble: Unavailable) -> None:

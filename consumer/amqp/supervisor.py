@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 
 from msgspec import Struct
 
@@ -61,19 +62,18 @@ class Supervisor:
 
     async def run(self, receive: Receiver, status: Status) -> None:
         """Consume until stopped. Raises what `receive`, or an awaitable of it, raises."""
-        failures = 0
+        attempts = _Attempts(self._consumption.backoff)
         while not self._stopping.is_set():
             try:
                 link = await self._dial()
             except Unavailable as trouble:
-                failures += 1
                 status.down(trouble.reason)
             else:
                 if link is None:
                     return
-                failures = 1
+                attempts.succeeded()
                 await self._stay(link, receive, status)
-            await _pause(self._consumption.backoff, failures, self._stopping)
+            await attempts.pause(self._stopping)
 
     async def _dial(self) -> Link | None:
         """A new connection, or None where a stop came before it was made."""
@@ -96,12 +96,32 @@ class Supervisor:
             status.down(link.trouble.reason)
 
 
-async def _pause(backoff: Backoff, failures: int, unless: asyncio.Event) -> None:
-    """Wait before another attempt, no longer than until `unless` is set."""
-    wait = backoff.wait(failures, draw=random.random())  # noqa: S311 - jitter, not a secret
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(wait):
-            await unless.wait()
+class _Attempts:
+    """The waits between attempts at something that should last.
+
+    They grow until one lasted for longer than the longest wait: what works and breaks at once is
+    no better than what does not work.
+    """
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._failures = 0
+        self._since: float | None = None
+
+    def succeeded(self) -> None:
+        """It works from now on."""
+        self._since = monotonic()
+
+    async def pause(self, unless: asyncio.Event) -> None:
+        """It ended: wait before another attempt, no longer than until `unless` is set."""
+        if self._since is not None and monotonic() - self._since > self._backoff.most:
+            self._failures = 0
+        self._since = None
+        self._failures += 1
+        draw = random.random()  # noqa: S311 - jitter, not a secret
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff.wait(self._failures, draw=draw)):
+                await unless.wait()
 
 
 class _Following:
@@ -151,21 +171,20 @@ class _Following:
 
     async def _follow(self, queue: str) -> None:
         """Keep one queue subscribed for as long as the connection lasts."""
-        failures = 0
         options = self._consumption
+        attempts = _Attempts(options.backoff)
         while not self._over.is_set():
             try:
                 async with Subscription.subscribe(
                     self._link, queue, prefetch=options.prefetch, declare=options.declare
                 ) as subscription:
-                    failures = 0
+                    attempts.succeeded()
                     await self._consume(subscription)
             except Unavailable as trouble:
                 if self._link.trouble is not None:
                     return
-                failures += 1
                 self._queues.down(queue, trouble.reason)
-                await _pause(options.backoff, failures, self._over)
+                await attempts.pause(self._over)
 
     async def _consume(self, subscription: Subscription) -> None:
         """Pass deliveries on until it was cancelled; `Unavailable` once it is lost."""

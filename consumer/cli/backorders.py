@@ -9,11 +9,21 @@ import click
 import msgspec
 
 from consumer.cli import table
-from consumer.cli.options import journal_options, journal_to_read
-from consumer.journal.sqlite import SqliteJournal
+from consumer.cli.options import Chosen, journal_options, journal_to_read, require_source
 from consumer.model import Backorder, utc_now
 
-_TITLES = ("ORDER", "LINE", "ITEM", "QUANTITY", "STATE", "AGE", "EXPECTED", "SOURCE", "DESCRIPTION")
+_TITLES = (
+    "ORDER",
+    "LINE",
+    "ITEM",
+    "QUANTITY",
+    "STATE",
+    "AGE",
+    "EXPECTED",
+    "SOURCE",
+    "ACCOUNT",
+    "DESCRIPTION",
+)
 _DESCRIPTION_WIDTH = 40
 
 
@@ -30,10 +40,12 @@ def backorders(config: Path | None, journal: str | None, **options: Any) -> None
 
     The journal keeps the present state of every order line beside the events. A line stays until
     its upstream says that it is over; Radial's queue and webhook never do, so their lines stay.
+    SOURCE is the configured source, ACCOUNT the system and the store or customer account.
     Works beside a running daemon and on a journal at rest, and changes nothing.
 
     \b
-    Exit status: 0, 1 where the journal cannot be read, 2 unusable configuration.
+    Exit status: 0, 1 where the journal cannot be read or knows no such source, 2 unusable
+    configuration.
 
     \b
     Examples:
@@ -44,9 +56,11 @@ def backorders(config: Path | None, journal: str | None, **options: Any) -> None
 
 
 async def _show(
-    opened: SqliteJournal, *, source: str | None, ended: bool, limit: int, as_json: bool
+    chosen: Chosen, *, source: str | None, ended: bool, limit: int, as_json: bool
 ) -> None:
-    async with opened as journal:
+    async with chosen.journal as journal:
+        if source is not None:
+            await require_source(journal, source, chosen.sources)
         lines = await journal.backorders(source=source, ended=ended, limit=limit)
     if len(lines) == limit:
         click.echo(f"only the first {limit} are shown; --limit shows more", err=True)
@@ -69,6 +83,7 @@ def _row(line: Backorder, now: datetime) -> tuple[object, ...]:
         state,
         _age((line.ended or now) - line.since),
         line.expected,
+        line.origin,
         line.source,
         description,
     )

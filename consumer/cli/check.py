@@ -1,26 +1,32 @@
 """`check`: whether a configuration is good, and whether everything in it answers.
 
-Nothing is consumed, sent or changed: an absent journal stays absent, a port is not bound.
+Nothing is consumed, sent or changed: an absent journal stays absent, a port is let go of at once.
 """
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any, NamedTuple
 
 import click
 
 from consumer import plugins
 from consumer.app import load_schemas
+from consumer.cli.doubts import doubts
+from consumer.cli.listeners import try_admin, try_webhooks
 from consumer.cli.options import config_option, load_settings
 from consumer.config import journal_path
 from consumer.errors import ConsumerError, Unusable
 from consumer.journal.sqlite import SqliteJournal
+from consumer.journal.sqlite_errors import unusable
 from consumer.listener.server import server_context
 from consumer.settings import Settings
 
 UNREACHABLE = 1
+
+# Seconds that finding out about one part may take, beside connecting.
 _PATIENCE = 10.0
 
 Test = Callable[[], Awaitable[Sequence[str]]]
@@ -43,10 +49,11 @@ class Finding(NamedTuple):
 def check(context: click.Context, config: Path | None, *, connect: bool) -> None:
     """Check a configuration file, and name every mistake in it with its key and line.
 
-    A mistake is one line, `file: line N: key: reason`; without any, a summary is printed. With
-    --connect every source, every sink, the journal and the schema set are tried too, each for at
-    most 10 seconds, without consuming, sending or changing anything: one line each, `ok` or
-    `FAIL`.
+    A mistake is one line, `file: line N: key: reason`; without any, a summary is printed, and
+    warnings of what is hardly meant. With --connect every source, every sink, the journal, the
+    schema set and the addresses to listen on are tried too, without consuming, sending or changing
+    anything: one line each, `ok` or `FAIL`. Each has 10 seconds, and its connect_timeout for each
+    of its URLs besides.
 
     \b
     Exit status: 0 all good, 1 something could not be reached, 2 mistakes in the configuration.
@@ -70,6 +77,8 @@ def check(context: click.Context, config: Path | None, *, connect: bool) -> None
     """
     settings = load_settings(config)
     click.echo("\n".join(summary(settings)))
+    for doubt in doubts(settings):
+        click.echo(f"warning: {doubt}", err=True)
     for warning in broken_plugins():
         click.echo(f"warning: not used here: {warning}", err=True)
     if connect:
@@ -110,7 +119,11 @@ async def reach(settings: Settings) -> Sequence[Finding]:
     tests: dict[str, Test] = {
         "journal": lambda: _journal(journal_path(settings.journal.url)),
         "schemas": lambda: _schemas(settings),
+        "admin": lambda: try_admin(settings),
     }
+    if any(source.type.endswith("-webhook") for source in settings.sources):
+        tests["webhooks"] = lambda: try_webhooks(settings)
+    dialling: dict[str, float] = {}
     if settings.webhooks.tls:
         tests["webhooks.tls"] = lambda: _tls(settings)
     for kind, classes, parts in (
@@ -118,18 +131,31 @@ async def reach(settings: Settings) -> Sequence[Finding]:
         ("sinks", plugins.sinks(), settings.sinks),
     ):
         for options in parts:
-            tests[f"{kind}.{options.name}"] = _part(classes[options.type], options)
-    return await asyncio.gather(*(_finding(part, test) for part, test in tests.items()))
+            part = f"{kind}.{options.name}"
+            tests[part] = _part(classes[options.type], options)
+            dialling[part] = time_to_dial(options)
+    return await asyncio.gather(
+        *(_finding(part, test, _PATIENCE + dialling.get(part, 0)) for part, test in tests.items())
+    )
 
 
-async def _finding(part: str, test: Test) -> Finding:
+def time_to_dial(options: object) -> float:
+    """Seconds that a part may need until the last of its URLs has answered, or has not.
+
+    `run` goes on to the next URL after `connect_timeout`, and so must a check.
+    """
+    urls = getattr(options, "urls", None) or ("the only one",)
+    return float(getattr(options, "connect_timeout", 0)) * len(urls)
+
+
+async def _finding(part: str, test: Test, patience: float) -> Finding:
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(patience):
             return Finding(part, ok=True, lines=await test() or ["ok"])
     except ConsumerError as error:
         return Finding(part, ok=False, lines=[str(error)])
     except TimeoutError:
-        return Finding(part, ok=False, lines=[f"no answer within {_PATIENCE:.0f} s"])
+        return Finding(part, ok=False, lines=[f"no answer within {patience:.0f} s"])
     except Exception as error:  # noqa: BLE001 - one broken plug-in must not hide the other findings
         # Its text is not shown: nobody has made sure that it carries no secret.
         return Finding(part, ok=False, lines=[f"{type(error).__name__}: a bug, please report it"])
@@ -155,7 +181,7 @@ async def _tls(settings: Settings) -> Sequence[str]:
 
 
 async def _journal(path: Path) -> Sequence[str]:
-    if await asyncio.to_thread(path.exists):
+    if await asyncio.to_thread(os.path.exists, path):
         async with SqliteJournal(path, readonly=True) as journal:
             positions = await journal.positions()
         return [f"{path}: events {positions.oldest} to {positions.head}"]
@@ -163,11 +189,20 @@ async def _journal(path: Path) -> Sequence[str]:
 
 
 def _place_for(path: Path) -> str:
-    """Where a new journal would be created; Unusable where it could not."""
-    directory = next(parent for parent in path.absolute().parents if parent.exists())
-    if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
-        raise Unusable(
-            f"{path} does not exist, and cannot be created: {directory} is not writable",
-            "Give the daemon's user the right to write there, or set [journal] url",
-        )
+    """Where a new journal would be created; Unusable where it could not.
+
+    Permissions do not tell (a pseudo file system, a disk that is full or read-only): something is
+    really made there, and removed again.
+    """
+    here = next(filter(os.path.exists, path.absolute().parents))
+    try:
+        if here == path.absolute().parent:
+            with NamedTemporaryFile(dir=here):
+                pass
+        else:
+            with TemporaryDirectory(dir=here):
+                pass
+    except OSError as error:
+        made = path if here == path.absolute().parent else path.parent
+        raise unusable(path, OSError(error.errno, error.strerror, str(made))) from None
     return f"{path}: will be created on the first run"

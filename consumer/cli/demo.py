@@ -10,7 +10,7 @@ import click
 from consumer.demo import Demo
 from consumer.settings import LogSettings
 from consumer.telemetry import configure_log
-from consumer.values import Duration
+from consumer.values import Duration, PositiveDuration
 
 _DIRECTORY = Path("var/demo")
 
@@ -24,7 +24,7 @@ class _DurationType(click.ParamType[Duration]):
         if isinstance(value, Duration):
             return value
         try:
-            return Duration.parse(value)
+            return PositiveDuration.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -53,7 +53,7 @@ def demo(duration: Duration | None) -> None:
       backorder-consumer demo --for 30s
     """
     configure_log(LogSettings(level="warning", format="console"))
-    complete = asyncio.run(_run(float(duration) if duration else None))
+    complete = asyncio.run(_run(None if duration is None else float(duration)))
     sys.exit(0 if complete else 1)
 
 

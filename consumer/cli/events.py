@@ -8,9 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from consumer.cli.options import journal_options, journal_to_read
+from consumer.cli.options import Chosen, journal_options, journal_to_read, require_source
 from consumer.event import timestamp
-from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Record
 from consumer.sinks.stdout import pretty
 
@@ -33,7 +32,8 @@ def events(config: Path | None, journal: str | None, **options: Any) -> None:
     rest, and changes nothing.
 
     \b
-    Exit status: 0, 1 where the journal cannot be read, 2 unusable configuration.
+    Exit status: 0, 1 where the journal cannot be read or knows no such source, 2 unusable
+    configuration.
 
     \b
     Examples:
@@ -45,7 +45,7 @@ def events(config: Path | None, journal: str | None, **options: Any) -> None:
 
 
 async def _show(
-    opened: SqliteJournal,
+    chosen: Chosen,
     *,
     after: int,
     source: str | None,
@@ -54,7 +54,9 @@ async def _show(
     as_json: bool,
 ) -> None:
     left = limit or float("inf")
-    async with opened as journal:
+    async with chosen.journal as journal:
+        if source is not None and not (follow and chosen.sources is None):  # it may yet come
+            await require_source(journal, source, chosen.sources)
         while left > 0:
             page = await journal.read(after, limit=int(min(_PAGE, left)), source=source)
             for record in page:

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import click
 
-from consumer.cli.payloads import files_argument, located, read, schemas_option
-from consumer.cli.validate import INVALID, UNREADABLE, problems_of
-from consumer.errors import Refused, SchemasUnusable
+from consumer.cli.payloads import (
+    INVALID,
+    UNREADABLE,
+    files_argument,
+    located,
+    problems_of,
+    read,
+    schemas_option,
+)
+from consumer.errors import SchemasUnusable
 from consumer.event import Event
 from consumer.model import Problem, utc_now
-from consumer.normalisation import normalise
+from consumer.understanding import understand
 from consumer.validation import Schemas
 
 Read = Callable[[bytes], tuple[Sequence[Event], Sequence[Problem]]]
@@ -21,14 +28,8 @@ def _radial(schemas: Path | None) -> Read:
 
     def events(content: bytes) -> tuple[Sequence[Event], Sequence[Problem]]:
         examination = loaded.examine(content)
-        found: list[Event] = []
-        problems = list(problems_of(examination))
-        for part in examination.accepted:
-            try:
-                found += normalise(part.element, received=utc_now(), drift=part.drift)
-            except Refused as error:
-                problems.append(Problem(reason=error.reason))
-        return found, problems
+        found, refusals = understand(examination, received=utc_now())
+        return found, list(problems_of(examination, refusals))
 
     return events
 

@@ -1,18 +1,23 @@
 """Options that several commands have, and what they lead to: settings, an open journal."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from consumer import config as configuration
 from consumer import plugins
+from consumer.decoding import listed, nearest
+from consumer.errors import Unusable
 from consumer.journal.sqlite import SqliteJournal
 from consumer.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# Order lines whose sources are looked at for a name that could have been meant.
+_SOME = 1000
 
 config_option = click.option(
     "-c",
@@ -41,7 +46,36 @@ def load_settings(config: Path | None) -> Settings:
     )
 
 
-def journal_to_read(config: Path | None, journal: str | None) -> SqliteJournal:
-    """The journal that the options name, to read only: a running daemon is not disturbed."""
-    url = journal or load_settings(config).journal.url
-    return SqliteJournal(configuration.journal_path(url), readonly=True)
+class Chosen(NamedTuple):
+    """A journal to read, and the configured sources: None where no configuration was asked."""
+
+    journal: SqliteJournal
+    sources: Sequence[str] | None
+
+
+def journal_to_read(config: Path | None, journal: str | None) -> Chosen:
+    """The journal that the options name, to read only: a running daemon is not disturbed.
+
+    Of a configuration nothing else counts, so no secret has to be at hand.
+    """
+    sources: Sequence[str] | None = None
+    if journal is None:
+        glance = configuration.glance(configuration.find(config, os.environ), environ=os.environ)
+        journal, sources = glance
+    return Chosen(SqliteJournal(configuration.journal_path(journal), readonly=True), sources)
+
+
+async def require_source(
+    journal: SqliteJournal, name: str, configured: Sequence[str] | None
+) -> None:
+    """Raise `Unusable` for a source that neither the configuration nor the journal knows."""
+    if name in (configured or ()) or await journal.read(0, limit=1, source=name):
+        return
+    if await journal.backorders(source=name, ended=True, limit=1):
+        return
+    lines = await journal.backorders(ended=True, limit=_SOME)
+    known = sorted({*(configured or ()), *(line.origin for line in lines)})
+    hint = nearest(name, known).removeprefix("; ").capitalize()
+    if not hint:
+        hint = f"There are {listed(known)}" if known else ""
+    raise Unusable(f"no source of this name: {name}", hint)

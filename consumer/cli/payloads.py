@@ -6,9 +6,13 @@ from pathlib import Path
 
 import click
 
-from consumer.model import Problem
+from consumer.model import Problem, Refusal
+from consumer.validation import Examination
 
 STANDARD_INPUT = "-"
+
+# Exit statuses
+INVALID, UNREADABLE = 1, 2
 
 files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 schemas_option = click.option(
@@ -33,6 +37,20 @@ def read(files: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
 
 def _content(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
+
+
+def problems_of(
+    examination: Examination, refusals: Sequence[Refusal] | None = None
+) -> Iterator[Problem]:
+    """Everything that keeps a payload from being a valid message.
+
+    `refusals`: of all that was refused, where that is more than the examination found.
+    """
+    if examination.kind == "other":
+        reason = f"root element {examination.root} is not a Radial back-order message"
+        yield Problem(reason=reason, line=1)
+    for refusal in examination.refusals if refusals is None else refusals:
+        yield from refusal.problems
 
 
 def located(file: str, problem: Problem) -> str:

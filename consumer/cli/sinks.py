@@ -41,7 +41,7 @@ def list_(config: Path | None, journal: str | None, *, as_json: bool) -> None:
     Example:
       backorder-consumer sinks list -c consumer.toml
     """
-    positions = asyncio.run(_positions(journal_to_read(config, journal)))
+    positions = asyncio.run(_positions(journal_to_read(config, journal).journal))
     if as_json:
         for cursor in positions.cursors:
             click.echo(msgspec.json.encode(cursor))

@@ -1,17 +1,23 @@
 """`validate`: Radial messages against the XSDs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
-from consumer.cli.payloads import files_argument, located, read, schemas_option
+from consumer.cli.payloads import (
+    INVALID,
+    UNREADABLE,
+    files_argument,
+    located,
+    problems_of,
+    read,
+    schemas_option,
+)
 from consumer.errors import SchemasUnusable
 from consumer.model import Problem
 from consumer.validation import Examination, Schemas
-
-INVALID, UNREADABLE = 1, 2
 
 
 @click.command()
@@ -66,15 +72,6 @@ def validate(
         if problems:
             worst = max(worst, INVALID)
     context.exit(worst)
-
-
-def problems_of(examination: Examination) -> Iterator[Problem]:
-    """Everything that keeps a payload from being a valid message."""
-    if examination.kind == "other":
-        reason = f"root element {examination.root} is not a Radial back-order message"
-        yield Problem(reason=reason, line=1)
-    for refusal in examination.refusals:
-        yield from refusal.problems
 
 
 def drift_of(examination: Examination) -> Sequence[str]:

@@ -51,6 +51,7 @@ _SQLITE = {
     sqlite3.SQLITE_NOTADB: ("it is no SQLite database", _REPAIR),
 }
 
+_NO_DIRECTORY = {errno.ENOTDIR, errno.EEXIST}
 _SYSTEM = {
     errno.ENOSPC: ("the disk is full", _FREE_SPACE),
     errno.EDQUOT: ("the disk quota is used up", _FREE_SPACE),
@@ -77,9 +78,19 @@ def explain(error: sqlite3.Error | OSError) -> tuple[str, str] | None:
 
 
 def unusable(path: Path, error: sqlite3.Error | OSError) -> JournalUnusable:
-    """For a journal that cannot be opened."""
+    """For a journal that cannot be opened, or whose directory cannot be made."""
     reason, hint = explain(error) or (str(error), "")
+    if _is_above(path, error):
+        reason = f"the directory {path.parent} cannot be created: {reason}"
+        hint = "Choose another place, or make that directory for this user"
     return JournalUnusable(f"journal {path}: {reason}", hint)
+
+
+def _is_above(path: Path, error: sqlite3.Error | OSError) -> bool:
+    """Whether it is a directory for the journal that could not be made."""
+    if not isinstance(error, OSError) or not error.filename or error.errno in _NO_DIRECTORY:
+        return False
+    return Path(error.filename) in path.parents
 
 
 def unavailable(path: Path, error: sqlite3.Error | OSError) -> JournalUnavailable | None:

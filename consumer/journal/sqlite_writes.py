@@ -102,6 +102,7 @@ def _outcome(entry: Entry, accepted: int) -> Outcome:
         duplicates=len(entry.events) - accepted,
         quarantined=len(entry.refusals),
         problems=tuple(problem for refusal in entry.refusals for problem in refusal.problems),
+        unreadable=entry.unreadable,
     )
 
 

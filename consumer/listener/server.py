@@ -30,6 +30,7 @@ from consumer.settings import TlsSettings, WebhooksSettings
 from consumer.values import split_listen
 
 Handler = Callable[[Posted], Awaitable[Reply]]
+OnAnswer = Callable[[int], None]
 OnError = Callable[[BaseException], None]
 
 # Seconds for which the rest of a refused body is read and thrown away, so that its sender gets to
@@ -38,6 +39,9 @@ _LINGER = 2.0
 
 # Seconds for connections to say goodbye, after every request is done.
 _GOODBYE = 0.25
+
+# Seconds that requests under way get when the listener closes, where nobody says otherwise.
+_GRACE = 5.0
 
 _KEPT_HEADERS = ("Content-Type", "Content-Encoding", "User-Agent")
 _LONGEST_KEPT = 200
@@ -54,9 +58,15 @@ class Listener:
     """
 
     def __init__(
-        self, settings: WebhooksSettings, *, on_error: OnError | None = None, grace: float = 5.0
+        self,
+        settings: WebhooksSettings,
+        *,
+        on_error: OnError | None = None,
+        on_answer: OnAnswer = lambda _: None,
+        grace: Callable[[], float] = lambda: _GRACE,
     ) -> None:
         self._settings = settings
+        self._on_answer = on_answer
         self._on_error = on_error or _tell_the_loop
         self._grace = grace
         self._gate = gate(settings.auth)
@@ -115,7 +125,7 @@ class Listener:
         try:
             # What is under way may be waiting for its commit, and deserves its answer.
             if self._active:
-                await asyncio.wait(self._active, timeout=self._grace)
+                await asyncio.wait(self._active, timeout=self._grace())
         finally:
             # What is not committed by now was not answered 200: its sender comes again.
             for task in self._active:
@@ -143,6 +153,7 @@ class Listener:
             self._active.discard(task)
         if self._closing:
             answer.force_close()
+        self._on_answer(answer.status)
         return answer
 
     async def _answer(self, request: web.BaseRequest) -> Reply:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from lxml import etree
+from msgspec.structs import replace
 
 from consumer.errors import Refused
 from consumer.event import Event
 from consumer.normalisation import radial
-from consumer.normalisation.xml import name_of
+from consumer.normalisation.xml import Node, as_node, name_of, put_back, read
 
 ROOTS: dict[str, Callable[..., tuple[Event, ...]]] = {
     "OrderBackorder": radial.backorders,
@@ -25,16 +26,32 @@ def normalise(
     received: datetime,
     drift: tuple[str, ...] = (),
     traceparent: str | None = None,
+    around: etree._Element | None = None,
 ) -> tuple[Event, ...]:
     """The events of one element that was found valid, one for each order line, in its order.
 
     `received` is aware and serves where the element does not say when; `drift` names what the
-    schemas do not know. Neither these nor `traceparent` are part of an event's id. Raises Refused
-    for what cannot be told as events.
+    schemas do not know. Neither these nor `traceparent` are part of an event's id.
+
+    `around` is the list that the element stood in, without its events. What that says of them all
+    is kept in every event's `extra` under the list's name, but is no part of the id either: the
+    same fact comes in a list by webhook, and without one by queue.
+
+    Raises Refused for what cannot be told as events.
     """
     name = name_of(str(element.tag))
     try:
-        read = ROOTS[name]
+        tell = ROOTS[name]
     except KeyError:
         raise Refused(f"{name} is no root of a back-order: expected {' or '.join(ROOTS)}") from None
-    return read(element, received=received, drift=drift, traceparent=traceparent)
+    events = tell(element, received=received, drift=drift, traceparent=traceparent)
+    if around is None or not (said := as_node(read(around))):
+        return events
+    return tuple(_beside(event, name_of(str(around.tag)), said) for event in events)
+
+
+def _beside(event: Event, name: str, said: Node) -> Event:
+    """The event, its id unchanged, with what was said beside it."""
+    extra = dict(event.data.extra)
+    put_back(extra, name, said)
+    return replace(event, data=replace(event.data, extra=extra))

@@ -33,6 +33,7 @@ from consumer.event import (
     Order,
     Parties,
     Quantity,
+    identify,
     timestamp,
 )
 from consumer.normalisation import lexical
@@ -58,6 +59,7 @@ _DELAYS: dict[str | None, tuple[EventType, str | None]] = {
 }
 _UNKNOWN = "unknown"
 _LONGEST_QUOTE = 40
+_SHORT = 12
 # Each event repeats what is said about the whole order: without a bound, a message of many lines
 # and a long text beside them would make a thousand times its size of events.
 _MOST_BYTES = 64 << 20
@@ -84,7 +86,7 @@ def backorders(
     said: Counter[str] = Counter()
     size = 0
     for data in _take_lines(root, order, delay):
-        subject = f"{order.number or _UNKNOWN}/{data.line.number or _UNKNOWN}"
+        subject = _subject(source, type_, data)
         told = make(subject=subject, data=data)
         said[told.id] += 1
         if (times := said[told.id]) > 1:
@@ -95,6 +97,17 @@ def backorders(
                 raise Refused(f"its lines make more than {_MOST_BYTES >> 20} MiB of events")
         events.append(told)
     return tuple(events)
+
+
+def _subject(source: str, type_: EventType, data: Data) -> str:
+    """Order and line. Lines of orders without a number, which the schemas allow, are told apart by
+    what they say: they would otherwise all be line 1 of one unknown order.
+    """
+    order = data.order.number
+    if order is None:
+        said = identify(source, type_, _UNKNOWN, data)
+        order = f"{_UNKNOWN}-{said[:_SHORT]}"
+    return f"{order}/{data.line.number or _UNKNOWN}"
 
 
 def _take_delay(root: Node) -> tuple[EventType, str | None]:

@@ -6,6 +6,7 @@ unless `declare = "active"` says so. The sink connects when it has something to 
 between attempts is the dispatcher's business.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from string import Formatter
@@ -26,7 +27,8 @@ from consumer.amqp import (
 from consumer.errors import Unavailable
 from consumer.model import Record
 from consumer.settings import SinkOptions, Text
-from consumer.values import Duration, Secret
+from consumer.sinks import through
+from consumer.values import PositiveDuration, Secret
 
 _CONTENT_TYPE = "application/cloudevents+json"
 _LONGEST_KEY = 255
@@ -47,6 +49,9 @@ class AmqpOptions(SinkOptions, frozen=True, kw_only=True):
     opened, cleared and so on, `{account}` the store or customer account, `{source}` the name of
     the configured source.
 
+    `connect_timeout` is for each URL; `confirm_timeout` for the broker's answers to one batch, and
+    for finding the exchange or queue after connecting.
+
     `unroutable` is what becomes of an event that no queue is bound for: `retry` has the sink stay
     there until there is one; `park` sets it aside and goes on; `drop` lets the broker drop it.
     `declare = "active"` makes `queue` (durable, of `queue_type`) where it is missing.
@@ -60,15 +65,15 @@ class AmqpOptions(SinkOptions, frozen=True, kw_only=True):
     unroutable: Literal["retry", "park", "drop"] = "retry"
     declare: Literal["passive", "active"] = "passive"
     queue_type: Literal["classic", "quorum"] = "quorum"
-    confirm_timeout: Duration = Duration(30)
-    connect_timeout: Duration = Duration(10)
+    confirm_timeout: PositiveDuration = PositiveDuration(30)
+    connect_timeout: PositiveDuration = PositiveDuration(10)
     heartbeat: Heartbeat = 10
     tls: AmqpTls | None = None
 
     def __post_init__(self) -> None:
         if bool(len(self.url)) == bool(self.urls):
             raise ValueError("give either url or urls")
-        check_urls(self.addresses, self.tls)
+        check_urls(self.addresses, self.tls, key="urls" if self.urls else "url")
         if bool(self.exchange) == bool(self.queue):
             raise ValueError("give either exchange or queue")
         if self.declare == "active" and not self.queue:
@@ -83,9 +88,15 @@ class AmqpOptions(SinkOptions, frozen=True, kw_only=True):
 
 def check_template(template: str) -> None:
     """Raise ValueError where a routing key names something unknown."""
-    for _, field, spec, conversion in Formatter().parse(template):
+    known = ", ".join(f"{{{name}}}" for name in _FIELDS)
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        raise ValueError(
+            f"routing_key: its {{ and }} do not pair up; placeholders are {known}"
+        ) from None
+    for _, field, spec, conversion in parts:
         if field is not None and (field not in _FIELDS or spec or conversion):
-            known = ", ".join(f"{{{name}}}" for name in _FIELDS)
             raise ValueError(f"routing_key knows {known}, but not {{{field}}}")
 
 
@@ -134,11 +145,11 @@ class Amqp:
         try:
             returned = await publisher.publish(letters, within=self._options.confirm_timeout)
         except Unavailable as trouble:
-            raise _counted(trouble.reason, batch, letters[trouble.delivered :]) from trouble
+            stuck = letters[trouble.delivered].id
+            raise _stopped(trouble.reason, batch, stuck, refused) from trouble
         if returned and self._options.unroutable == "retry":
-            first = next(id_ for id_ in seqs if id_ in returned)
-            stuck = [letter for letter in letters if seqs[letter.id] >= seqs[first]]
-            raise _counted(f"{self._target}: {returned[first]}", batch, stuck)
+            stuck = next(letter.id for letter in letters if letter.id in returned)
+            raise _stopped(f"{self._target}: {returned[stuck]}", batch, stuck, refused)
         publisher.forget()
         return refused | {seqs[id_]: why for id_, why in returned.items()}
 
@@ -184,16 +195,24 @@ class Amqp:
             await self._hang_up()
             self._link = await self._dialer.dial()
         await self._open.aclose()
+        within = self._options.confirm_timeout
+        try:
+            async with asyncio.timeout(within):
+                self._publisher = await self._set_up(self._link)
+        except TimeoutError:
+            reason = f"{self._link.where}: no answer from the broker within {within:g} s"
+            raise Unavailable(reason) from None
+        return self._publisher
+
+    async def _set_up(self, link: Link) -> Publisher:
+        """A publisher on `link`, whose target is there."""
         options = self._options
         if options.declare == "active":
-            await self._link.make_queue(options.queue, {"x-queue-type": options.queue_type})
-        await self._look(self._link)
-        self._publisher = await self._open.enter_async_context(
-            Publisher.open(
-                self._link, exchange=options.exchange, mandatory=options.unroutable != "drop"
-            )
+            await link.make_queue(options.queue, {"x-queue-type": options.queue_type})
+        await self._look(link)
+        return await self._open.enter_async_context(
+            Publisher.open(link, exchange=options.exchange, mandatory=options.unroutable != "drop")
         )
-        return self._publisher
 
     async def _hang_up(self) -> None:
         self._publisher = None
@@ -203,11 +222,12 @@ class Amqp:
             self._link = None
 
 
-def _counted(reason: str, batch: Sequence[Record], stuck: Sequence[Letter]) -> Unavailable:
-    """The trouble, with the count of events before the first one that got stuck."""
-    first = stuck[0].id if stuck else None
-    count = next((n for n, record in enumerate(batch) if record.id == first), len(batch))
-    return Unavailable(reason, delivered=count)
+def _stopped(
+    reason: str, batch: Sequence[Record], stuck: str, refused: Mapping[int, str]
+) -> Unavailable:
+    """The trouble, with the count of events that got through before the one with the id `stuck`."""
+    place = next(n for n, record in enumerate(batch) if record.id == stuck)
+    return Unavailable(reason, delivered=through(batch[:place], refused))
 
 
 def _letter(record: Record, routing_key: str) -> Letter:

@@ -4,7 +4,8 @@ Rules
 1. Whoever reads slowly, or not at all, delays this sink and nothing else: writing happens in a
    thread of its own, which waits for room and can be told to give up when the sink closes.
 2. A line is never torn by another. One batch is written to its end before the next begins, also
-   where the delivery was cancelled meanwhile; its events then appear again, as whole lines.
+   where the delivery was cancelled meanwhile (its events then appear again, as whole lines), and
+   where the next is that of another `stdout` sink: there is one standard output for all of them.
 3. Text from upstreams cannot steer a terminal: the short form shows control characters as `?`.
 
 A reader that went away (`| head`) is `Unavailable`: the other sinks go on, and `/readyz` says why.
@@ -25,6 +26,7 @@ from consumer.model import Record
 from consumer.settings import SinkOptions
 
 _STDOUT = 1
+_turn = threading.Lock()
 
 # Where poll says that a pipe has room, this many bytes are written without blocking (PIPE_BUF on
 # Linux; POSIX promises a writable pipe no more).
@@ -78,13 +80,24 @@ class Stdout:
         return ["standard output is open; nothing was written"]
 
     def _write(self, lines: bytes) -> None:
-        """Write everything; in the sink's thread."""
+        """Wait for this sink's turn and write everything; in the sink's thread."""
+        while not _turn.acquire(timeout=_LOOK / 1000):
+            self._give_up_if_closing()
+        try:
+            self._write_out(lines)
+        finally:
+            _turn.release()
+
+    def _give_up_if_closing(self) -> None:
+        if self._closing.is_set():
+            raise Unavailable("closed while whoever reads standard output had no room")
+
+    def _write_out(self, lines: bytes) -> None:
         poll = select.poll()
         poll.register(_STDOUT, select.POLLOUT)
         left = memoryview(lines)
         while left:
-            if self._closing.is_set():
-                raise Unavailable("closed while whoever reads standard output had no room")
+            self._give_up_if_closing()
             if not poll.poll(_LOOK):
                 continue
             try:

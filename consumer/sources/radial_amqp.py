@@ -36,7 +36,7 @@ from consumer.model import Message, Outcome, Unwanted, utc_now
 from consumer.ports import Ground
 from consumer.retry import Backoff
 from consumer.settings import SourceOptions, Text
-from consumer.values import Duration, Secret
+from consumer.values import PositiveDuration, Secret
 
 _HEADER_LENGTH = 200
 _DEATHS = 5
@@ -46,10 +46,13 @@ class RadialAmqpOptions(SourceOptions, frozen=True, kw_only=True):
     """`type = "radial-amqp"`: consume Radial's queues.
 
     `urls` are tried in turn. `store_codes` stand for the queues `q.Order.BackOrder.<code>.2-0`;
-    `queues` names them as they are. `prefetch` bounds what is unacknowledged per queue. On a queue
-    that carries all event types set `on_other_type = "acknowledge"`. `watch` is how often the
-    broker is asked whether it still knows us as a consumer. `declare = "active"` makes durable
-    queues where they are missing.
+    `queues` names them as they are. `prefetch` bounds what is unacknowledged per queue, in messages
+    and whatever their size: RabbitMQ knows no bound in bytes. While the journal is slow or down up
+    to `prefetch` messages of every queue are held in memory, so where they may be large, or the
+    queues are many, set it lower. `connect_timeout` is for each URL. On a queue that carries all
+    event types set `on_other_type = "acknowledge"`. `watch` is how often the broker is asked
+    whether it still knows us as a consumer. `declare = "active"` makes durable queues where they
+    are missing.
     """
 
     urls: tuple[Secret, ...]
@@ -57,9 +60,9 @@ class RadialAmqpOptions(SourceOptions, frozen=True, kw_only=True):
     queues: tuple[Text, ...] = ()
     prefetch: Annotated[int, Meta(ge=1, le=65_535)] = 500
     heartbeat: Heartbeat = 10
-    connect_timeout: Duration = Duration(10)
+    connect_timeout: PositiveDuration = PositiveDuration(10)
     reconnect: ReconnectSettings = ReconnectSettings()
-    watch: Duration = Duration(30)
+    watch: PositiveDuration = PositiveDuration(30)
     on_test: Unwanted = "acknowledge"
     on_other_type: Unwanted = "quarantine"
     declare: Literal["passive", "active"] = "passive"

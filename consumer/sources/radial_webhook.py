@@ -6,7 +6,7 @@ Rules
 2. 503 means that nothing was kept: the journal cannot commit, or this source is stopping.
 3. What is not XML is answered 400, since sending it again cannot help. What fails the schema is
    answered 200 or 422, as `on_invalid` says. All of it is in quarantine either way.
-4. An answer quotes no value of the message, only where it is wrong and why.
+4. An answer says where a message is wrong and why; it quotes no personal data.
 
 With `on_invalid = "reject"` a list with good and bad events is answered 422, because something in
 it was refused. Its good events are in the journal all the same, and the counts in the answer say
@@ -136,25 +136,13 @@ def _reply(outcome: Outcome, *, reject: bool) -> Reply:
     }
     if len(told) < len(outcome.problems):
         document["errors_omitted"] = len(outcome.problems) - len(told)
-    if _is_unreadable(outcome):
+    if outcome.unreadable:
         document["detail"] = "this is not XML that can be read; sending it again cannot help"
         return Reply(status=HTTPStatus.BAD_REQUEST, document=document)
     if reject and outcome.quarantined:
         document["detail"] = "some of this was refused and is quarantined; see errors"
         return Reply(status=HTTPStatus.UNPROCESSABLE_ENTITY, document=document)
     return Reply(status=HTTPStatus.OK, document=document)
-
-
-def _is_unreadable(outcome: Outcome) -> bool:
-    """Whether the post could not even be parsed.
-
-    This depends on `consumer.validation`: a problem without a path but with a column is the place
-    where the parser gave up. Whatever is wrong with a parsed document has a path or no column.
-    """
-    understood = outcome.accepted or outcome.duplicates
-    return not understood and any(
-        problem.path is None and problem.column is not None for problem in outcome.problems
-    )
 
 
 def _told(problem: Problem) -> dict[str, object]:

@@ -80,6 +80,7 @@ class MemoryJournal:
             duplicates=len(entry.events) - accepted,
             quarantined=len(entry.refusals),
             problems=tuple(problem for refusal in entry.refusals for problem in refusal.problems),
+            unreadable=entry.unreadable,
         )
 
     def _add(self, event: Event, body: bytes, origin: str, now: datetime) -> None:

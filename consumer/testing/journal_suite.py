@@ -59,6 +59,11 @@ class JournalSuite(JournalStateSuite):
         ]
         assert list(await journal.append([])) == []
 
+    async def test_an_outcome_says_what_could_not_be_read(self, journal: Journal) -> None:
+        torn = entry(refusals=[refusal()], unreadable=True)
+        outcomes = await journal.append([torn, entry(event(1))])
+        assert [outcome.unreadable for outcome in outcomes] == [True, False]
+
     async def test_a_held_id_is_a_duplicate_and_changes_nothing(self, journal: Journal) -> None:
         first = event(1)
         await journal.append([entry(first)])

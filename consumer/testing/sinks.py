@@ -214,3 +214,18 @@ class RefusingSinkSuite(SinkSuite):
             assert set(await deliver_patiently(sink, records(1, 3))) == {1, 2, 3}
             assert await deliver_patiently(sink, records(4, 5)) == {}
         assert list(await outlet.arrived()) == [entry.id for entry in records(4, 5)]
+
+    async def test_a_refusal_is_told_though_an_outage_follows(self, outlet: RefusingOutlet) -> None:
+        """No event is passed over: each arrives, or is told as refused once `deliver` returns."""
+        batch = records(3, 8)
+        refused = {3, 5}
+        outlet.refuse({entry.id for entry in batch if entry.seq in refused})
+        async with outlet.sink() as sink:
+            await deliver_patiently(sink, records(1, 2))
+            async with outlet.outage():
+                rest = await deliver_in_vain(sink, batch)
+                rest = await deliver_in_vain(sink, rest)
+            told = await deliver_patiently(sink, rest)
+        assert set(told) == refused
+        arrived = first_appearances(await outlet.arrived())
+        assert arrived == [entry.id for entry in records(1, 8) if entry.seq not in refused]

@@ -15,7 +15,8 @@ drift but another kind of message, and of one list 1,000 refused events are expl
 the others are refused together.
 
 Nothing here knows where a message came from, and nothing waits: `Schemas.examine` may be called
-from any thread, by several at once.
+from any thread, by several at once. It takes up to seconds for a message of few kilobytes that is
+wrong in many places; `Schemas.glance` is for callers that cannot afford that.
 
     parsing      bytes to an element tree
     catalogue    a schema set, compiled for both engines
@@ -60,6 +61,11 @@ class Examination(Struct, frozen=True):
     accepted: tuple[Accepted, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether the message could not even be parsed as XML."""
+        return not self.root
+
 
 class Schemas:
     """A compiled schema set. `load` makes one, which takes a quarter of a second."""
@@ -91,6 +97,26 @@ class Schemas:
         if name in (local(EVENT), local(LIST)):
             return _refused(body, name, misnamed(root, f"/{name}"))
         return Examination("other", name)
+
+    def glance(self, body: bytes) -> Examination | None:
+        """What `examine` says of `body`, if that is quickly known; None if it takes `examine`.
+
+        Known is what becomes of events that satisfy the schemas, with nothing beside them.
+        """
+        root = parse(body)
+        if isinstance(root, Problem) or root.tag not in (EVENT, LIST):
+            return None
+        events = of_list.events_of(root) if root.tag == LIST else []
+        if events and not of_list.plain(root):
+            return None
+        accepted = []
+        for event in map(of_list.detached, events) if events else (root,):
+            tag, event.tag = event.tag, EVENT  # a list without events may itself be the event
+            if not self._judge.glance(event, large=len(body) > _LARGE):
+                return None
+            event.tag = tag
+            accepted.append(Accepted(event))
+        return Examination("backorder", local(root.tag), tuple(accepted))
 
     def _event(self, body: bytes, root: etree._Element) -> Examination:
         verdict = self._judge.judge(root, f"/{local(EVENT)}", large=len(body) > _LARGE)
@@ -127,7 +153,13 @@ class Schemas:
         """Every event by itself. What is wrong outside of them refuses the whole message as well:
         the events that are accepted are known to be duplicates should it be tried again.
         """
-        drift, outside = of_list.beside(root, self._judge.vocabulary, strict=self._judge.strict)
+        strict = self._judge.strict
+        drift, outside = of_list.beside(root, self._judge.vocabulary, strict=strict)
+        around = of_list.around(root)
+        if not outside and around is not None:
+            outside = of_list.repeated(around, times=len(events))
+        if outside:
+            around = None  # it is kept with the whole message, and may hold anything
         accepted: list[Accepted] = []
         refusals: list[Refusal] = []
         unexplained: list[etree._Element] = []
@@ -137,7 +169,7 @@ class Schemas:
             verdict = self._one_of_several(event, place, large=len(body) > _LARGE, explain=explain)
             if isinstance(verdict, Accepted):
                 names = tuple(sorted({*verdict.drift, *drift}))
-                accepted.append(Accepted(verdict.element, names))
+                accepted.append(Accepted(verdict.element, names, around))
             elif explain:
                 refusals.append(Refusal(body=document(event), problems=verdict))
             else:

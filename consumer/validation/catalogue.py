@@ -6,15 +6,18 @@ reference ever leads to the network, and a set that changes on disk under a runn
 nothing until the next start.
 
 libxml2 is the gate that every message passes. lxml keeps the errors of a validation on the compiled
-schema, hence one compiled schema serves one thread at a time: `Gate` keeps those that are free in a
-list, whose `pop` and `append` are atomic, and compiles another (2 ms) when there is none.
+schema, hence one compiled schema serves one thread at a time. `Gate` compiles enough of them at the
+start and lends them out. It must not compile any later: lxml hands includes to our resolver through
+a setting of the whole process, which a parser that ends in another thread takes away meanwhile.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from os import cpu_count
 from pathlib import Path
 from posixpath import join, normpath
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -31,6 +34,9 @@ _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _REFERENCES = (f"{_XSD}include", f"{_XSD}import", f"{_XSD}redefine")
 _BASE = "set:/"  # a made-up address: what is not in the set cannot be reached by it
 _PIECE = 16 << 10  # bytes
+# Compiled schemas, 2 ms each: for all threads that asyncio makes by default, and for its loop.
+# Where there are more callers than that, they wait for one another.
+_AT_ONCE = min(32, (cpu_count() or 1) + 4) + 1
 _HINT = (
     "Put Radial's complete set there, or leave [schemas] directory empty to use the schemas that"
     " come with the program"
@@ -143,7 +149,9 @@ class Gate:
     def __init__(self, directory: Path, texts: dict[str, bytes]) -> None:
         self._directory = directory
         self._texts = texts
-        self._free = [self._compile()]
+        self._free: SimpleQueue[etree.XMLSchema] = SimpleQueue()
+        for _ in range(_AT_ONCE):
+            self._free.put(self._compile())
 
     def _compile(self) -> etree.XMLSchema:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
@@ -169,16 +177,13 @@ class Gate:
 
     def complaints(self, event: etree._Element, *, large: bool = False) -> list[Complaint]:
         """What libxml2 objects to, 100 of it at the most."""
-        try:
-            schema = self._free.pop()
-        except IndexError:
-            schema = self._compile()
+        schema = self._free.get()
         try:
             if large:
                 return _complaints_in_pieces(schema, etree.tostring(event, encoding="UTF-8"))
             return [] if schema.validate(event) else _first(schema.error_log)
         finally:
-            self._free.append(schema)
+            self._free.put(schema)
 
 
 def _first(log: Any) -> list[Complaint]:

@@ -16,6 +16,7 @@ from consumer.validation.places import line_of, local, path_of, take_line
 from consumer.validation.vocabulary import Unknown, Vocabulary
 
 LIST = f"{{{NAMESPACE}}}OrderBackorderList"
+_MOST_AROUND = 64 << 20  # bytes
 
 
 def events_of(root: etree._Element) -> list[etree._Element]:
@@ -31,12 +32,45 @@ def place_of(position: int, among: int) -> str:
 def detached(event: etree._Element) -> etree._Element:
     """The event as the root of a new document; the old one loses its content."""
     prefix: Any = event.prefix
-    alone = etree.Element(event.tag, nsmap={prefix: etree.QName(event).namespace})
+    namespace = etree.QName(event).namespace
+    alone = etree.Element(event.tag, nsmap={prefix: namespace} if namespace else None)
     alone.attrib.update(event.attrib)
     alone.text = event.text
     take_line(alone, event)
     alone.extend(list(event))
     return alone
+
+
+def plain(root: etree._Element) -> bool:
+    """Whether a list holds complete events and nothing else whatever."""
+    texts = [root.text, *(child.tail for child in root)]
+    return (
+        not root.attrib
+        and all(child.tag == EVENT for child in root)
+        and not any(text and text.strip() for text in texts)
+    )
+
+
+def around(root: etree._Element) -> etree._Element | None:
+    """The list without its events, or None where that says nothing; `root` loses its content."""
+    others = [child for child in root if local(child.tag) != local(EVENT)]
+    if not others and not root.attrib:
+        return None
+    frame = etree.Element(root.tag)
+    frame.attrib.update(root.attrib)
+    frame.extend(others)
+    return frame
+
+
+def repeated(frame: etree._Element, *, times: int) -> tuple[Problem, ...]:
+    """What is wrong with keeping what stands beside the events with each of them."""
+    if len(document(frame)) * times <= _MOST_AROUND:
+        return ()
+    reason = (
+        f"what the list holds beside its {times} events is too much to be repeated with each of"
+        f" them: more than {_MOST_AROUND >> 20} MiB in all"
+    )
+    return (Problem(reason=reason, path=f"/{local(LIST)}"),)
 
 
 def document(element: etree._Element) -> bytes:

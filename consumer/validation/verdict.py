@@ -28,11 +28,13 @@ class Accepted(Struct, frozen=True):
 
     `element` is the root of a document of its own, named OrderBackorder, or OrderBackorderList
     where the list itself is the event. Nothing of it is left out. `drift`: names unknown to the
-    schemas, such as `OrderItem/GiftWrap` or `OrderItem@giftWrap`, sorted, each once.
+    schemas, such as `OrderItem/GiftWrap` or `OrderItem@giftWrap`, sorted, each once. `around`: the
+    list that the event stood in, without its events; None where there was none, or nothing in it.
     """
 
     element: etree._Element
     drift: tuple[str, ...] = ()
+    around: etree._Element | None = None
 
 
 class Judge:
@@ -67,6 +69,11 @@ class Judge:
         if not explain:
             return (_NOT_EXPLAINED,)
         return self._reasons(event, unknown, place, large=large)
+
+    def glance(self, event: etree._Element, *, large: bool = False) -> bool:
+        """Whether `judge` would accept `event` without drift: the strict verdict, no reasons."""
+        nodes = _nodes(event) if large else 0
+        return nodes <= _MOST_NODES and self._gate.passes(event, large=nodes > _MANY_NODES)
 
     def _drift(
         self, event: etree._Element, unknown: list[Unknown], *, large: bool

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -82,3 +83,17 @@ async def test_an_address_in_use_is_said_plainly() -> None:
         with pytest.raises(Unusable, match=f"{taken}.*in use") as refused:
             await second.__aenter__()
     assert "free address" in refused.value.hint
+
+
+async def test_a_token_of_odd_bytes_is_a_wrong_one() -> None:
+    async with admin(token="open-sesame") as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 401 ")

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import json
 import re
@@ -9,7 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from consumer.admin.probes import Admin, Readiness
 from consumer.journal.sqlite import SqliteJournal
+from consumer.settings import AdminSettings
 from consumer.testing.builders import entry, event
 from program import Call
 
@@ -18,6 +21,13 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "consumer.example.toml"
 GOOD = """
 [journal]
 url = "sqlite:{directory}/journal.db"
+[admin]
+listen = "127.0.0.1:0"
+[webhooks]
+listen = "127.0.0.1:0"
+[[sources]]
+type = "radial-webhook"
+name = "webhook"
 [[sinks]]
 type = "file"
 name = "archive"
@@ -68,6 +78,45 @@ type = "fil"
     assert "did you mean `file`?" in mistakes[2]
 
 
+def test_what_a_source_or_sink_says_about_a_key_is_told_at_that_key(call: Call, good: Path) -> None:
+    good.write_text(
+        """[[sources]]
+type = "radial-amqp"
+name = "q"
+store_codes = ["TMS_US"]
+urls = ["http://me:hunter2@h/"]
+[[sinks]]
+type = "http"
+name = "h"
+url = "https://h/"
+secret = "hunter2"
+[[sinks]]
+type = "amqp"
+name = "one"
+exchange = "x"
+url = "amqp://h:x/"
+[[sinks]]
+type = "amqp"
+name = "two"
+exchange = "x"
+url = "amqp://h/"
+routing_key = "{system.{type}"
+"""
+    )
+    done = call("check", "-c", good)
+    assert done.status == 2
+    told = [line.removeprefix(f"{good}: ").split(": ", 2) for line in done.err.splitlines()]
+    assert [(line, key) for line, key, _ in told] == [
+        ("line 5", "sources[0].urls"),
+        ("line 10", "sinks[0].secret"),
+        ("line 15", "sinks[1].url"),
+        ("line 21", "sinks[2].routing_key"),
+    ]
+    assert told[1][2].startswith("must be whsec_")
+    assert told[3][2].startswith("its { and } do not pair up; placeholders are {system}, {type}")
+    assert "hunter2" not in done.err
+
+
 def test_no_file_at_all_tells_how_to_get_one(program: Call) -> None:
     done = program("check", BACKORDER_CONFIG="")
     assert (done.status, done.out) == (2, "")
@@ -101,10 +150,10 @@ def test_a_good_file_is_summed_up(call: Call, good: Path, tmp_path: Path) -> Non
         (
             f"{good}: good\n"
             f"  journal   sqlite:{tmp_path}/journal.db\n"
-            "  webhooks  127.0.0.1:8080, auth none\n"
-            "  admin     127.0.0.1:8081\n"
+            "  webhooks  127.0.0.1:0, auth none\n"
+            "  admin     127.0.0.1:0\n"
             "  schemas   shipped, tolerant\n"
-            "  sources   none\n"
+            "  sources   webhook (radial-webhook)\n"
             "  sinks     archive (file)\n"
         ),
         "",
@@ -127,7 +176,9 @@ def test_connect_finds_what_is_there_and_leaves_no_trace(
     call: Call, good: Path, tmp_path: Path
 ) -> None:
     done = call("check", "--connect", "-c", good)
-    assert parts(done.out) == {"journal": "ok", "schemas": "ok", "sinks.archive": "ok"}
+    assert parts(done.out) == dict.fromkeys(
+        ["journal", "schemas", "admin", "webhooks", "sources.webhook", "sinks.archive"], "ok"
+    )
     assert (done.status, done.err) == (0, "")
     assert f"{tmp_path}/journal.db: will be created on the first run" in done.out
     assert list(tmp_path.iterdir()) == [good]
@@ -143,9 +194,11 @@ def test_connect_names_everything_that_does_not_answer(
         url = "sqlite:{tmp_path}/file/journal.db"
         [schemas]
         directory = "{tmp_path}"
+        [admin]
+        listen = "127.0.0.1:{nobody}"
         [webhooks.tls]
-        certificate = "{tmp_path}/absent.pem"
-        key = "{tmp_path}/absent.pem"
+        certificate = "{tmp_path}/file"
+        key = "{tmp_path}/file"
         [[sources]]
         type = "radial-amqp"
         name = "queue"
@@ -165,6 +218,7 @@ def test_connect_names_everything_that_does_not_answer(
     assert parts(done.out) == {
         "journal": "FAIL",
         "schemas": "FAIL",
+        "admin": "FAIL",
         "webhooks.tls": "FAIL",
         "sources.queue": "FAIL",
         "sinks.downstream": "FAIL",
@@ -175,13 +229,58 @@ def test_connect_names_everything_that_does_not_answer(
     assert "hunter2" not in done.out
 
 
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and never says anything."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_connect_goes_on_to_the_next_url_as_a_run_does(
+    call: Call, good: Path, silent: int, nobody: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first URL that never answers uses up none of the time that the second needs."""
+    monkeypatch.setattr("consumer.cli.check._PATIENCE", 0.5)
+    good.write_text(
+        f"""
+        [journal]
+        url = "sqlite:{good.parent}/journal.db"
+        [[sources]]
+        type = "radial-amqp"
+        name = "queue"
+        urls = ["amqp://127.0.0.1:{silent}/", "amqp://127.0.0.1:{nobody}/"]
+        connect_timeout = "700ms"
+        store_codes = ["TMS_US"]
+        """
+    )
+    done = call("check", "--connect", "-c", good)
+    [said] = [line for line in done.out.splitlines() if "sources.queue" in line]
+    assert f"127.0.0.1:{silent}: no answer in time" in said
+    assert f"127.0.0.1:{nobody}: connection refused" in said
+
+
 async def test_connect_reads_a_journal_that_is_there(tmp_path: Path, program: Call) -> None:
     async with SqliteJournal(tmp_path / "journal.db") as journal:
         await journal.append([entry(event(1), event(2))])
-    (tmp_path / "consumer.toml").write_text('[journal]\nurl = "sqlite:journal.db"\n')
+    (tmp_path / "consumer.toml").write_text(
+        '[journal]\nurl = "sqlite:journal.db"\n[admin]\nlisten = "127.0.0.1:0"\n'
+    )
     done = program("check", "--connect")
     assert done.status == 0
     assert "ok    journal  journal.db: events 1 to 2" in done.out.splitlines()
+
+
+@pytest.mark.parametrize("path", ["/proc/nothing/journal.db", "/proc/journal.db"])
+def test_connect_tells_that_a_journal_cannot_be_made(call: Call, good: Path, path: str) -> None:
+    """Permissions alone would allow it to a privileged user."""
+    good.write_text(f'[journal]\nurl = "sqlite:{path}"\n')
+    done = call("check", "--connect", "-c", good)
+    assert (done.status, parts(done.out)["journal"]) == (1, "FAIL")
+    assert call("run", "-c", good).status == 1
+    if path == "/proc/nothing/journal.db":
+        assert "the directory /proc/nothing cannot be created: No such file" in done.out
 
 
 def test_connect_tells_of_a_journal_that_is_none(call: Call, good: Path, tmp_path: Path) -> None:
@@ -189,6 +288,58 @@ def test_connect_tells_of_a_journal_that_is_none(call: Call, good: Path, tmp_pat
     done = call("check", "--connect", "-c", good)
     assert done.status == 1
     assert parts(done.out)["journal"] == "FAIL"
+
+
+async def test_connect_tells_of_a_daemon_that_listens_already(good: Path, program: Call) -> None:
+    async def nothing() -> bytes:
+        return b""
+
+    async def ready() -> Readiness:
+        return Readiness(ready=True, parts={})
+
+    async with Admin(AdminSettings(listen="127.0.0.1:0"), readiness=ready, metrics=nothing) as here:
+        text = good.read_text().replace("127.0.0.1:0", here.address, 1)
+        good.write_text(text)
+        done = await asyncio.to_thread(program, "check", "--connect", "-c", good)
+    assert done.status == 0
+    assert f"ok    admin  {here.address}: in use; a daemon answers" in done.out
+
+
+def test_what_is_hardly_meant_is_a_warning(call: Call, good: Path) -> None:
+    good.write_text("")
+    done = call("check", "-c", good)
+    assert done.status == 0
+    assert done.err.splitlines() == [
+        "warning: no [[sources]]: nothing would be received",
+        "warning: no [[sinks]]: nothing would be delivered",
+    ]
+
+
+def test_a_variable_without_braces_is_a_warning(call: Call, good: Path) -> None:
+    good.write_text(
+        """
+        [admin]
+        token = "$TOKEN"
+        [webhooks.auth]
+        type = "token"
+        token = "pa$$word$A1"
+        [[sources]]
+        type = "radial-amqp"
+        name = "q"
+        urls = ["amqp://me:$PASSWORD@127.0.0.1/"]
+        store_codes = ["TMS_US"]
+        [[sinks]]
+        type = "stdout"
+        name = "s"
+        """
+    )
+    done = call("check", "-c", good)
+    assert done.status == 0
+    assert [line.split(": ")[:2] for line in done.err.splitlines()] == [
+        ["warning", "admin.token"],
+        ["warning", "sources[0].urls[0]"],
+    ]
+    assert "write ${NAME}" in done.err
 
 
 def test_the_example_that_is_shipped_is_good(program: Call) -> None:

@@ -1,5 +1,6 @@
 """What all commands have in common."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -118,6 +119,40 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [("schema", "config"), ("--version",)])
+def test_an_output_that_cannot_be_written_is_told_in_a_line(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "consumer", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "error: standard output: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_an_operating_system_error_from_elsewhere_is_a_bug(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command()
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("consumer.cli.schema.schema", fail)
+    assert "please report it" in call("schema").err.splitlines()[-1]
+
+
+def test_an_output_that_is_closed_is_no_bug() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m consumer schema event >&-"],
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_main_reads_the_arguments_of_the_process(

@@ -79,6 +79,38 @@ def test_backorders_shows_what_lasts_and_with_all_what_ended(call: Call, journal
     assert "ended" in table[1] + table[2]
 
 
+def test_backorders_names_the_configured_source_and_the_account(call: Call, journal: str) -> None:
+    titles, row = call("backorders", "--journal", journal).out.splitlines()
+    at = titles.index("SOURCE"), titles.index("ACCOUNT"), titles.index("DESCRIPTION")
+    assert row[at[0] : at[1]].strip() == message().source
+    assert row[at[1] : at[2]].strip() == "/radial/TMS_US"
+
+
+@pytest.mark.parametrize("command", ["events", "backorders"])
+def test_a_source_that_nobody_knows_is_no_empty_answer(
+    call: Call, journal: str, tmp_path: Path, command: str
+) -> None:
+    done = call(command, "--journal", journal, "--source", "webhok")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "error: no source of this name: webhok. Did you mean `webhook`?\n"
+    config = tmp_path / "c.toml"
+    config.write_text(f'[journal]\nurl = "{journal}"\n[[sources]]\nname = "brand-new"\n')
+    assert call(command, "-c", config, "--source", "webhook").status == 0
+    assert call(command, "-c", config, "--source", "brand-new").status == 0
+    lost = call(command, "-c", config, "--source", "zzz")
+    assert lost.status == 1
+    assert "There are `brand-new`" in lost.err
+
+
+@pytest.mark.parametrize("command", [["events"], ["backorders"], ["sinks", "list"]])
+def test_reading_needs_no_secret(
+    call: Call, journal: str, tmp_path: Path, command: list[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(f'[journal]\nurl = "{journal}"\n[admin]\ntoken = "${{NOT_AT_HAND}}"\n')
+    assert call(*command, "-c", config).status == 0
+
+
 def test_an_empty_table_says_so(call: Call, tmp_path: Path) -> None:
     async def make() -> None:
         async with SqliteJournal(tmp_path / "empty.db"):

@@ -281,3 +281,14 @@ async def test_a_port_in_use_ends_the_daemon_with_a_reason(tmp_path: Path) -> No
     said = second.log.read_text()
     assert "in use" in said
     assert "Traceback" not in said
+
+
+async def test_a_sender_that_is_turned_away_is_seen(tmp_path: Path) -> None:
+    auth = '[webhooks.auth]\ntype = "basic"\nusername = "radial"\npassword = "correct"\n'
+    daemon = DaemonProcess(tmp_path, WEBHOOK + ARCHIVE, webhooks=auth)
+    async with running(daemon):
+        for _ in range(3):
+            status, _ = await post(daemon, order_list("TMS_US", "1"))
+            assert status == 401
+        assert 'backorder_webhook_answers_total{status="401"} 3.0' in await daemon.metrics()
+    assert daemon.log.read_text().count('"webhook.refused"') == 1

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from program import start
 from waiting import until
 
@@ -52,7 +54,8 @@ async def test_ctrl_c_on_a_terminal_stops_it_cleanly(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
-def test_a_bad_duration_is_told(tmp_path: Path) -> None:
-    done = start(tmp_path, "demo", "--for", "soon")
+@pytest.mark.parametrize("duration", ["soon", "0s"])
+def test_a_bad_duration_is_told(tmp_path: Path, duration: str) -> None:
+    done = start(tmp_path, "demo", "--for", duration)
     assert done.status == 2
     assert "250ms" in done.err

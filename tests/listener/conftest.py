@@ -116,7 +116,7 @@ async def bench() -> AsyncIterator[Open]:
         listener = Listener(
             WebhooksSettings(**({"listen": "127.0.0.1:0"} | settings)),
             on_error=errors.append,
-            grace=grace,
+            grace=lambda: grace,
         )
         listener.route(PATH, recorder)
         opened.append(await listener.__aenter__())

@@ -1,6 +1,7 @@
 """What becomes of Radial's messages. The table of the eight samples comes first."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -368,7 +369,8 @@ ITEM = '<OrderItem webLineId="1" quantity="2"/>'
 
 def test_what_is_not_known_is_null() -> None:
     (event,) = events_of(order_of(ITEM, root='customerOrderId=" " orderDate="tomorrow"'))
-    assert (event.source, event.subject) == ("/radial/unknown", "unknown/1")
+    assert event.source == "/radial/unknown"
+    assert re.fullmatch(r"unknown-[0-9a-f]{12}/1", event.subject)
     assert event.time == "2026-02-03T04:05:06Z"
     assert event.data.order.number is None
     assert event.data.order.date is None
@@ -424,3 +426,50 @@ def test_many_lines_beside_a_long_text_are_refused_in_time(monkeypatch: pytest.M
     monkeypatch.setattr(radial, "_MOST_BYTES", 400_000)
     with pytest.raises(Refused, match="its lines make more than"):
         events_of(message)
+
+
+# --- lists -----------------------------------------------------------------------------------
+
+
+def around(content: str, attributes: str = "") -> Any:
+    return etree.fromstring(
+        f'<OrderBackorderList xmlns="{NAMESPACE}" {attributes}>{content}</OrderBackorderList>'
+    )
+
+
+def test_what_stood_around_an_event_is_kept_and_changes_no_id() -> None:
+    body = (SAMPLES / "OrderBackorder-Backorder.xml").read_bytes()
+    (alone,) = events_of(body)
+    (event,) = events_of(body, around=around("<Memo>a</Memo><Memo>b</Memo>", 'batchId="7"'))
+    assert event.id == alone.id
+    assert event.data.extra == alone.data.extra | {
+        "OrderBackorderList": {"batchId": "7", "Memo": ["a", "b"]}
+    }
+    assert "OrderBackorderList" not in alone.data.extra
+
+
+def test_a_list_around_that_says_nothing_leaves_no_trace() -> None:
+    body = (SAMPLES / "OrderBackorder-Backorder.xml").read_bytes()
+    hint = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b"'
+    assert events_of(body, around=around("", hint)) == events_of(body)
+
+
+def test_an_unknown_element_of_that_name_is_kept_beside_it() -> None:
+    body = (SAMPLES / "OrderBackorder-Backorder.xml").read_text()
+    body = body.replace("<ShipGroups>", '<OrderBackorderList n="1"/><ShipGroups>')
+    (event,) = events_of(body.encode(), around=around("", 'batchId="7"'))
+    assert event.data.extra["OrderBackorderList"] == [{"n": "1"}, {"batchId": "7"}]
+
+
+def test_lines_of_orders_without_a_number_are_told_apart() -> None:
+    sample = (SAMPLES / "OrderBackorder-Backorder.xml").read_bytes()
+    nameless = sample.replace(b'customerOrderId="001198000610"', b"")
+    other = nameless.replace(b"73-12345666", b"73-99999999")
+    [one], [two] = (
+        normalise(etree.fromstring(body), received=datetime.now(UTC)) for body in (nameless, other)
+    )
+    assert one.data.order.number is None
+    assert re.fullmatch(r"unknown-[0-9a-f]{12}/1", one.subject)
+    assert one.subject != two.subject
+    [again] = normalise(etree.fromstring(nameless), received=datetime.now(UTC))
+    assert (again.subject, again.id) == (one.subject, one.id)

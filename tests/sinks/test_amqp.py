@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import os
+import signal
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -16,10 +18,22 @@ from consumer.model import Record
 from consumer.simulators.broker import PrivateBroker
 from consumer.sinks.amqp import Amqp, AmqpOptions
 from consumer.testing.builders import event, record
-from consumer.testing.sinks import Outlet, SinkSuite, deliver_patiently
-from consumer.values import Duration, Secret
-from rabbit import Rabbit, rabbit, unreachable
+from consumer.testing.sinks import (
+    PATIENCE,
+    Outlet,
+    RefusingOutlet,
+    RefusingSinkSuite,
+    deliver_patiently,
+    first_appearances,
+)
+from consumer.values import PositiveDuration, Secret, parse_value
+from rabbit import Rabbit, rabbit, remembered, unreachable
 from waiting import until
+
+SHORT: dict[str, Any] = {
+    "confirm_timeout": PositiveDuration(1),
+    "connect_timeout": PositiveDuration(1),
+}
 
 
 def options(**fields: Any) -> AmqpOptions:
@@ -45,16 +59,34 @@ async def arrived(peer: Rabbit, queue: str) -> list[str | None]:
 # --- the contract that every sink keeps ------------------------------------------------------
 
 
-class QueueOutlet(Outlet):
+class Picky(Amqp):
+    """The sink, sending some events where they are refused: half by itself, half by the broker."""
+
+    refused: Collection[str] = ()
+
+    def _routing_key(self, record: Record) -> str:
+        if record.id not in self.refused:
+            return super()._routing_key(record)
+        return "x" * 256 if record.seq % 2 else "no-such-queue"
+
+
+class QueueOutlet(RefusingOutlet):
     """A queue of a broker that can be made unreachable."""
 
     def __init__(self, broker: PrivateBroker, queue: str) -> None:
         self._broker = broker
         self._queue = queue
         self._seen: list[str] = []
+        self._refused: Collection[str] = ()
 
     def sink(self) -> Amqp:
-        return sink(self._broker.url, queue=self._queue, confirm_timeout=Duration(5))
+        url, within = Secret(self._broker.url), PositiveDuration(5)
+        made = Picky(options(url=url, queue=self._queue, confirm_timeout=within, unroutable="park"))
+        made.refused = self._refused
+        return made
+
+    def refuse(self, ids: Collection[str]) -> None:
+        self._refused = ids
 
     async def arrived(self) -> Sequence[str]:
         async with rabbit(self._broker.url) as peer:
@@ -65,7 +97,7 @@ class QueueOutlet(Outlet):
         return unreachable(self._broker)
 
 
-class TestAmqp(SinkSuite):
+class TestAmqp(RefusingSinkSuite):
     @pytest.fixture
     async def outlet(self, private_broker: PrivateBroker, unique: str) -> Outlet:
         async with rabbit(private_broker.url) as peer:
@@ -166,6 +198,48 @@ async def test_unroutable_events_wait_for_a_binding(amqp_url: str, unique: str) 
     assert sorted(map(str, got)) == sorted([*ids(batch), batch[4].id]), "none of them twice"
 
 
+async def test_a_refusal_waits_until_it_can_be_told(amqp_url: str, unique: str) -> None:
+    """An event that is refused is not passed over because a later one is stuck."""
+    long = record(1, event(1, source=f"/radial/{'x' * 300}"))
+    short = record(2, event(2, source="/radial/known"))
+    lost = record(3, event(3, source="/radial/unknown"))
+    async with rabbit(amqp_url) as peer:
+        exchange = await peer.channel.declare_exchange(unique, aio_pika.ExchangeType.DIRECT)
+        queue = await peer.queue(unique)
+        await queue.bind(exchange, "known")
+        async with sink(amqp_url, exchange=unique, routing_key="{account}") as outgoing:
+            for batch in ([long, short, lost], [short, long, lost]):
+                with pytest.raises(Unavailable, match="could not route") as caught:
+                    await outgoing.deliver(batch)
+                assert caught.value.delivered == batch.index(long)
+            await queue.bind(exchange, "unknown")
+            assert set(await outgoing.deliver([long, lost])) == {1}
+        await exchange.delete()
+
+
+@pytest.mark.parametrize("unroutable", ["retry", "park"])
+async def test_what_a_failed_batch_left_behind_is_not_told_of_the_next(
+    amqp_url: str, unique: str, unroutable: str
+) -> None:
+    """As where `retry.attempts` parked the first event: the next batch is without it."""
+    unbound = record(1, event(1, type="backorder.cleared"))
+    async with rabbit(amqp_url) as peer:
+        exchange = await peer.channel.declare_exchange(unique, aio_pika.ExchangeType.DIRECT)
+        full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        queue = await peer.queue(unique, **full)
+        await queue.bind(exchange, "radial.opened")
+        async with sink(amqp_url, exchange=unique, unroutable=unroutable) as outgoing:
+            with pytest.raises(
+                Unavailable, match=r"refused to store 1 messages \(nack\)"
+            ) as caught:
+                await outgoing.deliver([unbound, *records(2, 3)])
+            assert caught.value.delivered == 0
+            await queue.purge()
+            assert await outgoing.deliver([record(3)]) == {}
+        assert await arrived(peer, unique) == [record(3).id]
+        await exchange.delete()
+
+
 async def test_unroutable_events_can_be_parked(amqp_url: str, unique: str) -> None:
     batch = with_cleared(3)
     async with rabbit(amqp_url) as peer, half_bound(peer, unique):
@@ -232,7 +306,7 @@ async def test_a_blocked_broker_is_told_and_gets_nothing_twice(
 ) -> None:
     async with rabbit(private_broker.url) as peer:
         await peer.queue(unique)
-        async with sink(private_broker.url, queue=unique, confirm_timeout=Duration(1)) as outgoing:
+        async with sink(private_broker.url, queue=unique, **SHORT) as outgoing:
             await outgoing.deliver(records(1, 3))
             await private_broker.ctl("set_vm_memory_high_watermark", "0")
             try:
@@ -246,11 +320,63 @@ async def test_a_blocked_broker_is_told_and_gets_nothing_twice(
         assert await arrived(peer, unique) == ids(records(1, 40))
 
 
+@contextlib.contextmanager
+def paused(broker: PrivateBroker) -> Iterator[None]:
+    """While this is entered the broker stands still: connections stay, and nobody answers."""
+    assert broker._node is not None
+    group = os.getpgid(broker._node.pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
+
+
+async def test_a_broker_that_stands_still_holds_up_no_delivery(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    """Neither while publishing, nor while dialling once the heartbeat gave the link up."""
+    async with rabbit(private_broker.url) as peer:
+        await peer.queue(unique)
+    async with sink(private_broker.url, queue=unique, heartbeat=1, **SHORT) as outgoing:
+        await outgoing.deliver(records(1, 3))
+        rest = records(4, 40)
+        said = ""
+        with paused(private_broker):
+            async with asyncio.timeout(PATIENCE):
+                while "no answer in time" not in said:
+                    with pytest.raises(Unavailable) as caught:
+                        await outgoing.deliver(rest)
+                    assert caught.value.delivered == 0
+                    said += caught.value.reason
+            assert "no confirm from the broker within 1 s" in said
+        await deliver_patiently(outgoing, rest)
+    async with rabbit(private_broker.url) as peer:
+        got = [id_ or "" for id_ in await arrived(peer, unique)]
+    assert first_appearances(got) == ids(records(1, 40))
+
+
+async def test_a_broker_that_stands_still_after_the_connection_holds_up_no_delivery(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    async with sink(private_broker.url, queue=unique, heartbeat=600, **SHORT) as outgoing:
+        with pytest.raises(Unavailable, match="no queue"):
+            await outgoing.deliver(records(1, 3))
+        said = "no answer from the broker within 1 s"
+        with paused(private_broker), pytest.raises(Unavailable, match=said):
+            await outgoing.deliver(records(1, 3))
+        async with rabbit(private_broker.url) as peer:
+            await peer.queue(unique)
+            await deliver_patiently(outgoing, records(1, 3))
+            assert await arrived(peer, unique) == ids(records(1, 3))
+
+
 async def test_everything_arrives_in_order_over_a_killed_broker(
     private_broker: PrivateBroker, unique: str
 ) -> None:
     async with rabbit(private_broker.url) as peer:
         await peer.queue(unique)
+    await remembered(private_broker)
     batches = [records(first, first + 99) for first in range(1, 2000, 100)]
     told: list[Unavailable] = []
 
@@ -309,3 +435,10 @@ def test_mistakes_in_the_options(mistake: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
         options(**({"url": Secret("amqp://localhost"), "exchange": "backorders"} | mistake))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["confirm_timeout", "connect_timeout"])
+def test_a_deadline_of_nothing_is_refused(key: str) -> None:
+    table = {"type": "amqp", "name": "x", "url": "amqp://localhost", "queue": "q", key: "0s"}
+    with pytest.raises(msgspec.ValidationError, match=f"above zero.*{key}"):
+        msgspec.convert(table, AmqpOptions, dec_hook=parse_value)

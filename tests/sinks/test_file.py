@@ -106,7 +106,7 @@ async def test_a_torn_last_line_is_cut_off(path: Path, torn: bytes) -> None:
     assert ids(path) == expected(1, 4)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"x" * 200_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"{" * 200_000])
 async def test_a_file_without_a_whole_line_begins_anew(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     async with sink(path) as archive:
@@ -316,3 +316,11 @@ def test_rotations_in_one_second_are_numbered_and_sorted(path: Path) -> None:
     assert rotation.free_name(path, NOON + 5).name == "events-20160713T120005Z-1.jsonl"
     assert rotation.surplus(path, 9) == names[:2]
     assert rotation.surplus(path, 11) == rotation.surplus(path, 0) == []
+
+
+async def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(content := b"SQLite format 3\x00 line\n half a line")
+    with pytest.raises(Unusable, match="holds something else than events"):
+        await File(FileOptions(type="file", name="archive", path=str(path))).__aenter__()
+    assert path.read_bytes() == content

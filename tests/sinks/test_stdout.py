@@ -86,6 +86,39 @@ async with sink:
     assert ids == [record.id for record in records(1, 2100)]
 
 
+def test_two_sinks_do_not_tear_the_lines_of_each_other() -> None:
+    body = """
+other = Stdout(StdoutOptions(type="stdout", name="other"))
+async with sink, other:
+    ends = records(1, 400), records(401, 800)
+    await asyncio.gather(*(each.deliver(part) for each, part in zip((sink, other), ends)))
+"""
+    with program(body) as running:
+        out, err = running.communicate(timeout=60)
+    assert (err, running.returncode) == (b"", 0)
+    assert set(out.splitlines()) == {record.body for record in records(1, 800)}
+
+
+def test_closing_does_not_wait_for_its_turn() -> None:
+    body = """
+other = Stdout(StdoutOptions(type="stdout", name="other"))
+async with sink:
+    async with other:
+        first = asyncio.ensure_future(sink.deliver(records(1, 2000)))
+        await asyncio.wait([first], timeout=0.1)
+        second = asyncio.ensure_future(other.deliver(records(1, 1)))
+        await asyncio.wait([second], timeout=0.1)
+    try:
+        await second
+    except Unavailable as error:
+        say(f"other: {error.reason}")
+    first.cancel()
+"""
+    with program(body) as running:
+        assert line(running.stderr).startswith("other: closed while")
+        assert running.wait(20) == 0
+
+
 def test_closing_does_not_wait_for_a_reader() -> None:
     body = """
 async with sink:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from consumer.amqp import Dialer, Link, ReconnectSettings
@@ -15,8 +16,8 @@ from consumer.simulators.broker import PrivateBroker
 from consumer.simulators.broker_home import free_port
 from consumer.sources.radial_amqp import RadialAmqp, RadialAmqpOptions
 from consumer.testing.sources import RecordingIntake, RecordingStatus, ground
-from consumer.values import Duration, Secret
-from rabbit import counts, rabbit, unreachable
+from consumer.values import Duration, PositiveDuration, Secret, parse_value
+from rabbit import counts, rabbit, remembered, unreachable
 from waiting import until
 
 Bodies = Sequence[bytes]
@@ -300,7 +301,7 @@ class Remembering(Dialer):
 async def test_notices_that_the_broker_forgot_the_consumer(amqp_url: str, unique: str) -> None:
     async with rabbit(amqp_url) as peer:
         await peer.queue(unique)
-        async with running(quick(amqp_url, unique, watch=Duration(0.1))) as work:
+        async with running(quick(amqp_url, unique, watch=PositiveDuration(0.1))) as work:
             dialer = Remembering(work.source._dialer._settings)
             work.source._supervisor._dialer = dialer
             await work.up()
@@ -322,6 +323,7 @@ async def test_everything_arrives_over_a_killed_broker(
     async with running(quick(private_broker.url, unique, prefetch=50)) as work:
         async with rabbit(private_broker.url) as peer:
             await peer.queue(unique)
+            await remembered(private_broker)
             await peer.publish(unique, bodies(1, 300))
             await until(lambda: len(work.intake.messages) > 50)
             private_broker.kill()
@@ -403,3 +405,10 @@ def test_mistakes_in_the_options(mistake: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
         options("amqp://localhost", "a", **mistake)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["watch", "connect_timeout"])
+def test_a_period_of_nothing_is_refused(key: str) -> None:
+    table = {"type": "radial-amqp", "name": "x", "urls": ["amqp://localhost"], "queues": ["q"]}
+    with pytest.raises(msgspec.ValidationError, match=f"above zero.*{key}"):
+        msgspec.convert(table | {key: "0s"}, RadialAmqpOptions, dec_hook=parse_value)

@@ -60,6 +60,7 @@ def _examined(message: Message) -> Outcome:
         accepted=len(found.accepted),
         quarantined=len(found.refusals),
         problems=tuple(problem for refusal in found.refusals for problem in refusal.problems),
+        unreadable=found.unreadable,
     )
 
 
@@ -219,7 +220,7 @@ async def test_a_list_with_good_and_bad_events(start: Any, on_invalid: str, expe
 @pytest.mark.parametrize("reason", ["larger than 10 bytes", "this program failed on it"])
 async def test_our_own_refusals_are_not_taken_for_broken_xml(start: Any, reason: str) -> None:
     daemon = await start()
-    daemon.desk.outcome = Outcome(quarantined=1, problems=(Problem(reason=reason),))
+    daemon.desk.outcome = Outcome(quarantined=1, problems=(Problem(reason=reason, column=1),))
     assert (await daemon.post())[0] == 200
 
 

@@ -57,6 +57,7 @@ class Appender:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = self._open_locked()
+            _refuse_what_is_not_ours(self._fd, self._path)
             _repair(self._fd)
             _sync_directory(self._path.parent)
         except OSError as error:
@@ -150,6 +151,12 @@ def _is_at(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:
         return False
+
+
+def _refuse_what_is_not_ours(fd: int, path: Path) -> None:
+    """A path given by mistake, of the journal say, must not be cut off like a torn line."""
+    if os.pread(fd, 1, 0) not in {b"", b"{"}:
+        raise Unusable(f"{path} holds something else than events", "Choose another path")
 
 
 def _repair(fd: int) -> None:

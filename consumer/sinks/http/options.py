@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta, field
 
 from consumer.settings import Section, SinkOptions
-from consumer.values import Duration, Secret
+from consumer.values import PositiveDuration, Secret
 
 # Standard Webhooks asks for 24 bytes or more; some receivers hand out 16.
 _SHORTEST_KEY = 16
@@ -43,7 +43,7 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
     secret: Secret = Secret("")
     previous_secret: Secret = Secret("")
     headers: dict[str, Secret] = field(default_factory=dict)
-    timeout: Duration = Duration(10)
+    timeout: PositiveDuration = PositiveDuration(10)
     concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
     batched: bool = False
     tls: HttpTls = HttpTls()
@@ -59,8 +59,6 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
         for key in ("secret", "previous_secret"):
             if len(value := getattr(self, key)) and signing_key(value) is None:
                 raise ValueError(f"{key} must be whsec_ and the base64 of at least 16 random bytes")
-        if not self.timeout > 0:
-            raise ValueError("timeout must be above zero")
         for name, header in self.headers.items():
             if name.lower() in _OURS or name.lower().startswith("webhook-"):
                 raise ValueError(f"headers: {name} is set by the sink itself")

@@ -23,6 +23,7 @@ import aiohttp
 
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.model import Record
+from consumer.sinks import through
 from consumer.sinks.http.answers import Meaning, failure, meaning, retry_after
 from consumer.sinks.http.options import HttpOptions, signing_key
 from consumer.sinks.http.request import single, together
@@ -81,7 +82,7 @@ class Http:
             answers = await asyncio.gather(*map(self._post, group), return_exceptions=True)
             for part, answer in zip(group, answers, strict=True):
                 if isinstance(answer, Unavailable):
-                    answer.delivered = _through(batch[:done], refused)
+                    answer.delivered = through(batch[:done], refused)
                 if isinstance(answer, BaseException):
                     raise answer
                 if answer and len(part) > 1:
@@ -157,11 +158,3 @@ async def _discard(response: aiohttp.ClientResponse) -> None:
             if read > _MOST_READ:
                 response.close()
                 return
-
-
-def _through(done: Sequence[Record], refused: Mapping[int, str]) -> int:
-    """How many of the events that are done stand before the first refused one."""
-    for count, record in enumerate(done):
-        if record.seq in refused:
-            return count
-    return len(done)
