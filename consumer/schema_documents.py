@@ -6,6 +6,7 @@ units, `${NAME}` wherever a value is wanted, `KEY_file` beside every key that ho
 """
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
@@ -119,6 +120,8 @@ class _Definitions:
                 required.append(key)
                 continue
             properties[key] = self._value(field.type)
+            if about := _said_about(key, type_):
+                properties[key].setdefault("description", about)
             if not field.required:
                 self._add_default(properties[key], field)
             if not is_text(field.type):
@@ -163,6 +166,13 @@ class _Definitions:
         if single == {"type": "string"}:
             return single
         return {"anyOf": [single, {"$ref": _DEFS + "variable"}]}
+
+
+def _said_about(key: str, type_: type[Struct]) -> str:
+    """What the descriptions of a table and of those it builds on say about one of its keys."""
+    texts = [inspect.cleandoc(base.__doc__ or "") for base in type_.__mro__]
+    sentences = [part for text in texts for part in re.split(r"(?<=\.)\s+", text)]
+    return " ".join(" ".join(sentence.split()) for sentence in sentences if f"`{key}`" in sentence)
 
 
 def _described(type_: type) -> Document:

@@ -2,6 +2,7 @@
 
 The events of one message are bounded together: a short list with much beside its events would
 otherwise make a thousand times its size of them, since each event repeats what is said of all.
+An order of many short lines makes up to some ten times its size of events, 4 kB for each.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,12 @@ from consumer.settings import PrivacySettings
 from consumer.validation import Examination
 from consumer.validation.events import document
 
-_MOST_BYTES = 64 << 20
+_ALWAYS = 8 << 20  # bytes of events from any message: 999 lines, the most of an order, of 8 kB
+_TIMES = 32  # as large as the message, as long as that makes no more than
+_MUCH = 64 << 20  # bytes of events; beyond that
+_TIMES_OF_MUCH = 4  # as large as the message: a large list of short orders makes twice its size
+# No event is more times as large as its message: `<p:a/>` becomes a name of 250 characters and more
+_LARGEST = 60
 
 
 def entry_of(message: Message, found: Examination, privacy: PrivacySettings) -> Entry:
@@ -50,7 +56,7 @@ def understand(
     """
     events: list[Event] = []
     refusals = list(found.refusals)
-    room = _MOST_BYTES
+    most = room = _most(found.size)
     for accepted in found.accepted:
         try:
             told = normalise(
@@ -59,8 +65,10 @@ def understand(
                 drift=accepted.drift,
                 traceparent=traceparent,
                 around=accepted.around,
+                most_bytes=room,
             )
-            room = _left(room, told)
+            if len(found.accepted) > 1 or _LARGEST * len(told) * found.size > room:
+                room = _left(room, told, most)
         except Refused as error:
             problem = Problem(reason=error.reason, path=f"/{found.root}")
             refusals.append(Refusal(body=document(accepted.element), problems=(problem,)))
@@ -69,10 +77,15 @@ def understand(
     return tuple(events), tuple(refusals)
 
 
-def _left(room: int, events: Sequence[Event]) -> int:
+def _most(size: int) -> int:
+    """How many bytes the events of a message of this size may be together."""
+    return max(_ALWAYS, min(_TIMES * size, max(_MUCH, _TIMES_OF_MUCH * size)))
+
+
+def _left(room: int, events: Sequence[Event], most: int) -> int:
     """What is left of `room`, in bytes, after these events; raises Refused where they exceed it."""
     for event in events:
         room -= len(event.encode())
         if room < 0:
-            raise Refused(f"this message makes more than {_MOST_BYTES >> 20} MiB of events")
+            raise Refused(f"this message makes more than {most >> 20} MiB of events")
     return room

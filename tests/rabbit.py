@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+import os
+import signal
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import aio_pika
@@ -73,9 +75,9 @@ async def counts(broker: PrivateBroker, queue: str) -> tuple[int, int]:
 
 
 async def remembered(broker: PrivateBroker) -> None:
-    """Have the broker write down which queues there are: killed at once, it would forget new ones.
+    """Have the broker write down which queues there are.
 
-    That is between the broker and whoever declares a queue, and no business of the program.
+    Killed right after a declaration it came back without the queue now and then, for good.
     """
     await broker.ctl("eval", "mnesia:sync_log().")
 
@@ -89,3 +91,15 @@ async def unreachable(broker: PrivateBroker) -> AsyncIterator[None]:
         yield
     finally:
         await broker.ctl("resume_listeners")
+
+
+@contextlib.contextmanager
+def paused(broker: PrivateBroker) -> Iterator[None]:
+    """While this is entered the broker stands still: connections stay, and nobody answers."""
+    assert broker._node is not None
+    group = os.getpgid(broker._node.pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)

@@ -1,19 +1,23 @@
 """Connecting to a real RabbitMQ: TLS, several addresses, and the reasons a user is given."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import struct
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import pamqp.frame
 import pytest
 import pytest_asyncio
 import trustme
 from msgspec import structs
+from pamqp.header import ContentHeader
 
 from consumer.amqp import (
     AmqpTls,
     Consumption,
+    Delivery,
     Dialer,
     Letter,
     Link,
@@ -22,13 +26,14 @@ from consumer.amqp import (
     Subscription,
     Supervisor,
 )
+from consumer.amqp.lenient import LenientReader
 from consumer.errors import Unavailable
 from consumer.retry import Backoff
 from consumer.simulators.broker import PrivateBroker
 from consumer.simulators.broker_home import BrokerTls, free_port
 from consumer.testing.sources import RecordingStatus
 from consumer.values import Secret
-from rabbit import rabbit, unreachable
+from rabbit import paused, rabbit, unreachable
 from waiting import until
 
 
@@ -130,6 +135,7 @@ class Wire:
         self._works = asyncio.Event()
         self._works.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -149,7 +155,13 @@ class Wire:
     def mend(self) -> None:
         self._works.set()
 
+    def say(self, data: bytes) -> None:
+        """Tell the clients something that the broker did not say."""
+        for client in self._clients:
+            client.write(data)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.append(writer)
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
         for source, target in ((reader, back), (there, writer)):
             task = asyncio.create_task(self._carry(source, target))
@@ -219,6 +231,160 @@ async def test_late_answers_to_an_earlier_batch_are_not_told_of_a_later_one(
         await link.close()
 
 
+async def test_a_late_refusal_has_everything_behind_it_repeated(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    free, missing = f"{unique}-free", f"{unique}-missing"
+    letters = [letter("1", free), letter("2", missing), letter("3", free)]
+    async with Wire(private_broker.port) as wire, rabbit(private_broker.url) as peer:
+        await peer.queue(free)
+        link = await Dialer(LinkSettings(urls=(Secret(wire.url),), name="test")).dial()
+        async with Publisher.open(link, exchange="", mandatory=True) as publisher:
+            wire.cut()
+            with pytest.raises(Unavailable, match="no confirm"):
+                await publisher.publish(letters, within=0.2)
+            wire.mend()
+            await until(lambda: publisher.is_answered)
+            await peer.queue(missing)
+            assert await publisher.publish(letters, within=20) == {}
+        await link.close()
+        assert await peer.ready(missing) == 1
+        assert [message.message_id for message in await peer.all(free)] == ["1", "3", "3"]
+
+
+# --- what a sender put beside a body ---------------------------------------------------------
+
+
+def short(text: bytes) -> bytes:
+    return bytes([len(text)]) + text
+
+
+def table(*pairs: tuple[bytes, bytes]) -> bytes:
+    entries = b"".join(short(key) + value for key, value in pairs)
+    return struct.pack(">I", len(entries)) + entries
+
+
+def text(value: bytes) -> bytes:
+    return b"S" + struct.pack(">I", len(value)) + value
+
+
+def array(*values: bytes) -> bytes:
+    items = b"".join(values)
+    return b"A" + struct.pack(">I", len(items)) + items
+
+
+def nested(depth: int) -> bytes:
+    value = b"V"
+    for _ in range(depth):
+        value = array(value)
+    return value
+
+
+def raw_message(key: bytes, properties: Mapping[int, bytes], body: bytes) -> bytes:
+    """The frames of a publish on channel 1; the properties by the number of their flag."""
+    flags = sum(1 << bit for bit in properties)
+    header = struct.pack(">HHQH", 60, 0, len(body), flags) + b"".join(properties.values())
+    method = struct.pack(">HHH", 60, 40, 0) + short(b"amq.fanout") + short(key) + b"\0"
+    return b"".join(
+        struct.pack(">BHI", kind, 1, len(payload)) + payload + b"\xce"
+        for kind, payload in ((1, method), (2, header), (3, body))
+    )
+
+
+MICROS = 1_700_000_000_000_000
+MICROSECONDS = struct.pack(">Q", MICROS)
+TRACED = (b"traceparent", text(b"00-1"))
+HEADERS, MESSAGE_ID, TIMESTAMP, TYPE = 13, 7, 6, 5
+
+
+@pytest.mark.parametrize(
+    ("key", "properties", "expected"),
+    [
+        (b"", {MESSAGE_ID: short(b"M\xfcller"), TYPE: short(b"t")}, ({}, "M?ller", "t")),
+        (b"", {15: short(b"\xff"), TYPE: short(b"\xff\xfe")}, ({}, None, "??")),
+        (b"", {MESSAGE_ID: short(b"7"), TIMESTAMP: MICROSECONDS}, ({}, "7", None)),
+        (b"", {TIMESTAMP: struct.pack(">Q", 1 << 63), TYPE: short(b"t")}, ({}, None, "t")),
+        (
+            b"",
+            {HEADERS: table((b"k\xe9y", text(b"v")), TRACED), TYPE: short("ü".encode())},
+            ({"k?y": "v", "traceparent": "00-1"}, None, "ü"),
+        ),
+        (
+            b"",
+            {
+                HEADERS: table(
+                    (b"x", array(b"T" + MICROSECONDS, text(b"s"))),
+                    (b"sent", b"T" + MICROSECONDS),
+                    (b"f", b"F" + table((b"\xe9", b"t\1"))),
+                    TRACED,
+                )
+            },
+            (
+                {"x": [MICROS, "s"], "sent": MICROS, "f": {"?": True}, "traceparent": "00-1"},
+                None,
+                None,
+            ),
+        ),
+        (b"", {HEADERS: table((b"deep", nested(2000))), MESSAGE_ID: short(b"7")}, ({}, "7", None)),
+        (b"\xff", {MESSAGE_ID: short(b"7")}, ({}, "7", None)),
+    ],
+    ids=["id", "type", "micros", "max", "header", "header-time", "deep", "routing-key"],
+)
+async def test_a_body_is_delivered_whatever_is_beside_it(
+    amqp_url: str,
+    unique: str,
+    key: bytes,
+    properties: Mapping[int, bytes],
+    expected: tuple[Mapping[str, object], str | None, str | None],
+) -> None:
+    async with rabbit(amqp_url) as peer:
+        await (await peer.queue(unique)).bind("amq.fanout")
+        link = await Dialer(LinkSettings(urls=(Secret(amqp_url),), name="test")).dial()
+        async with link.channel() as sending:
+            assert sending.number == 1
+            await link.write(raw_message(key, properties, b"odd"))
+            await link.write(raw_message(b"", {}, b"good"))
+            async with Subscription.subscribe(link, unique, prefetch=10) as subscription:
+                got: list[Delivery] = []
+                async with asyncio.timeout(20):
+                    while len(got) < 2:
+                        got += await subscription.take(10, 1000)
+        await link.close()
+        await peer.channel.queue_delete(unique)
+    assert [each.body for each in got] == [b"odd", b"good"]
+    odd = got[0]
+    assert (odd.headers, odd.message_id, odd.type) == expected
+
+
+async def test_properties_that_are_cut_short_are_left_out() -> None:
+    """As no broker sends them: what comes before the cut is kept, and so is the frame's length."""
+    header = struct.pack(">HHQH", 60, 0, 3, 1 << MESSAGE_ID | 1 << TYPE) + short(b"\xff") + b"\x09t"
+    sent = struct.pack(">BHI", 2, 1, len(header)) + header + b"\xce"
+    source = asyncio.StreamReader()
+    source.feed_data(sent)
+    reader = LenientReader(source)
+    parts = [await reader.readexactly(size) for size in (1, 6, len(header) + 1)]
+    received = b"".join(parts)
+    assert len(received) == len(sent)
+    _, _, frame = pamqp.frame.unmarshal(received)
+    assert isinstance(frame, ContentHeader)
+    assert (frame.body_size, frame.properties.message_id) == (3, "?")
+    assert frame.properties.message_type is None
+
+
+async def test_a_broker_that_is_not_understood_after_the_greeting_is_told(
+    private_broker: PrivateBroker,
+) -> None:
+    async with Wire(private_broker.port) as wire:
+        link = await Dialer(LinkSettings(urls=(Secret(wire.url),), name="test")).dial()
+        wire.say(b"\x01\x00\x00\x00\x00\x00\x04\xff\xff\xff\xff\xce")
+        await asyncio.wait_for(link.lost(), 20)
+        await link.close()
+    assert link.trouble is not None
+    assert "sent what the driver cannot read" in link.trouble.reason
+    assert "TLS" not in link.trouble.reason
+
+
 # --- links that do not last ------------------------------------------------------------------
 
 
@@ -260,6 +426,30 @@ async def test_only_a_link_that_lasted_starts_the_waits_anew(
     supervisor.stop()
     await running
     assert backoff.attempts[:4] == attempts
+
+
+async def test_a_stop_waits_little_for_a_broker_that_stands_still(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    """Well within the grace of a stop."""
+
+    async def receive(queue: str, batch: object) -> Awaitable[object]:
+        raise AssertionError(f"{queue} {batch}")
+
+    queues = [f"{unique}-{number}" for number in range(5)]
+    status = RecordingStatus()
+    supervisor = Supervisor(
+        Dialer(LinkSettings(urls=(Secret(private_broker.url),), name="test")),
+        Consumption(
+            queues=queues, prefetch=1, declare=True, watch=30, backoff=Backoff(initial=1, most=1)
+        ),
+    )
+    running = asyncio.create_task(supervisor.run(receive, status))
+    await until(lambda: status.is_up)
+    with paused(private_broker):
+        supervisor.stop()
+        async with asyncio.timeout(6):
+            await running
 
 
 # --- TLS -------------------------------------------------------------------------------------

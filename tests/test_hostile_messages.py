@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from consumer.validation import NAMESPACE
-from radial_messages import DOCUMENTED, changed, inner
+from radial_messages import DOCUMENTED, changed, inner, listed
 
 _MEMORY = 768 << 20  # bytes of address space, of which the libraries take about half
 _SECONDS = 60  # of processor time
 _EXAMINE = f"""
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, ({_MEMORY}, {_MEMORY}))
-resource.setrlimit(resource.RLIMIT_CPU, ({_SECONDS}, {_SECONDS}))
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
 from consumer.validation import Schemas
 examined = Schemas.load().examine(sys.stdin.buffer.read())
 json.dump(dict(
@@ -32,9 +32,13 @@ json.dump(dict(
 """
 
 
-def examined(body: bytes) -> Any:
+def examined(body: bytes, seconds: int = _SECONDS) -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", _EXAMINE], input=body, capture_output=True, check=False, timeout=240
+        [sys.executable, "-c", _EXAMINE, str(seconds)],
+        input=body,
+        capture_output=True,
+        check=False,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return json.loads(done.stdout)
@@ -166,8 +170,21 @@ HUGE = {
     ),
     "a huge value": (_items(f'<OrderItem quantity="{"9" * 9_000_000}"/>'), "Pricing is missing"),
     "no event at all, often": (
-        (_OPEN + "<OrderBackorder/>" * 50_000 + "</OrderBackorderList>").encode(),
-        "49000 more events",
+        (_OPEN + "<OrderBackorder/>" * 10_000 + "</OrderBackorderList>").encode(),
+        "9000 more events",
+    ),
+    "no event at all, in 8.5 MB": (
+        (_OPEN + "<OrderBackorder/>" * 500_000 + "</OrderBackorderList>").encode(),
+        "the list holds more than 10000 events or other elements",
+    ),
+    "beside an event": (
+        (_OPEN + inner(DOCUMENTED).decode() + "<a/>" * 500_000 + "</OrderBackorderList>").encode(),
+        "the list holds more than 10000 events or other elements",
+    ),
+    "tags": (b"<a>" + b"<a/>" * 2_000_000 + b"</a>", "more than 2000000 tags"),
+    "a namespace for every name": (
+        _items(f'<Z xmlns:p="urn:{"u" * 300}">{"".join(f"<p:a{n}/>" for n in range(99))}</Z>'),
+        "a namespace of more than 250 characters",
     ),
 }
 
@@ -183,6 +200,25 @@ def test_the_immense_is_refused_in_bounds(body: bytes, reason: str) -> None:
 def test_many_unknown_elements_of_few_names_are_still_drift() -> None:
     found = examined(_items("<New/>" * 45_000))
     assert found["drift"] == ["BackorderOrderItems/New"]
+
+
+def _unknown(pairs: int) -> str:
+    return f"<Zed>{'a<b><c/></b>' * pairs}</Zed><BillingAddress>"
+
+
+_ONE = changed(DOCUMENTED, "<BillingAddress>", _unknown(45_000))
+_BESIDE = _unknown(100_000).partition("<Billing")[0].encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [listed(*[_ONE] * 5), listed(DOCUMENTED, b"?>" + _BESIDE)],
+    ids=["in events", "beside them"],
+)
+def test_much_within_an_unknown_element_takes_no_time_with_its_square(body: bytes) -> None:
+    found = examined(body, seconds=10)
+    assert found["accepted"] == body.count(b"<OrderBackorder ")
+    assert {name.rpartition("/")[2] for name in found["drift"]} == {"Zed"}
 
 
 def test_many_prefixes_do_not_multiply_with_many_events() -> None:

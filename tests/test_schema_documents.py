@@ -159,6 +159,13 @@ def test_every_table_is_closed_and_described() -> None:
         assert table["description"]
 
 
+def test_a_key_is_described_by_the_sentences_that_name_it() -> None:
+    tables = config_schema(SOURCES, SINKS)["$defs"]
+    journal = tables["JournalSettings"]["properties"]
+    assert journal["url"]["description"] == "`url` is `sqlite:PATH`."
+    assert "bounds" in tables["sources.radial-amqp"]["properties"]["prefetch"]["description"]
+
+
 def test_defaults_are_written_as_a_file_would() -> None:
     journal = config_schema({}, {})["$defs"]["JournalSettings"]["properties"]
     assert journal["retention"]["default"] == "30d"

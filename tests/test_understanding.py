@@ -37,12 +37,32 @@ def test_a_fact_has_its_id_whatever_list_it_came_in(schemas: Schemas) -> None:
 def test_the_events_of_one_message_are_bounded_together(
     schemas: Schemas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(understanding, "_MOST_BYTES", 5_000)
+    monkeypatch.setattr(understanding, "_most", lambda _size: 5_000)
     found = schemas.examine(listed(*[DOCUMENTED] * 4))
     events, refusals = understand(found, received=MOMENT)
     assert len(events) + len(refusals) == 4
     assert 0 < sum(len(event.encode()) for event in events) <= 5_000
     assert {refusal.problems[0].path for refusal in refusals} == {"/OrderBackorderList"}
+
+
+def test_a_small_message_makes_no_immense_events(schemas: Schemas) -> None:
+    lines = f"<Note>{'n' * 60_000}</Note>", "<OrderItem webLineId='1'><Pricing/></OrderItem>" * 200
+    event = changed(DOCUMENTED, "</OrderBackorder>", f"{lines[0]}</OrderBackorder>")
+    event = changed(event, "<OrderItem ", f"{lines[1]}<OrderItem ")
+    body = listed(DOCUMENTED, *[event] * 3)
+    events, refusals = understand(schemas.examine(body), received=MOMENT)
+    assert len(events) == 1
+    assert [refusal.problems[0].reason for refusal in refusals] == [
+        "each of its lines repeats what is said of all: too much in all"
+    ] * 3
+
+
+def test_a_large_order_of_short_lines_is_understood(schemas: Schemas) -> None:
+    lines = "".join(
+        f'<OrderItem webLineId="{n}" quantity="1"><Pricing/></OrderItem>' for n in range(2, 1000)
+    )
+    body = changed(DOCUMENTED, "</BackorderOrderItems>", f"{lines}</BackorderOrderItems>")
+    assert len(events_of(schemas, body)) == 999
 
 
 def test_only_what_is_no_xml_is_unreadable(schemas: Schemas) -> None:

@@ -10,6 +10,7 @@ Rules
 
     options.py       what a user can configure about a link
     trouble.py       driver errors → reasons
+    lenient.py       what a sender put beside a body never ends a connection
     link.py          one connection, tried at several addresses in turn
     channel.py       a channel whose deliveries and confirms cost no task each
     subscription.py  consuming one queue: take batches, acknowledge up to a delivery

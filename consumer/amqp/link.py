@@ -14,6 +14,7 @@ from pamqp.commands import Queue as QueueFrames
 from yarl import URL
 
 from consumer.amqp.channel import Happening, LeanChannel
+from consumer.amqp.lenient import LenientTransports
 from consumer.amqp.options import AmqpTls, LinkSettings
 from consumer.amqp.trouble import hung_up, reason, translated
 from consumer.errors import Unavailable
@@ -21,7 +22,8 @@ from consumer.errors import Unavailable
 # The driver writes a stack trace for what is reported here as a reason.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
-_CLOSE_TIMEOUT = 5.0
+# Of a broker that stands still, too, a program takes leave within the seconds that it may take.
+_CLOSE_TIMEOUT = 1
 _RPC_TIMEOUT = 15.0
 _PORTS = {"amqp": 5672, "amqps": 5671}
 
@@ -32,6 +34,12 @@ class Queue(NamedTuple):
     name: str
     messages: int
     consumers: int
+
+
+class _Connection(Connection):
+    """The driver's, with less patience for the broker's goodbye."""
+
+    READER_CLOSE_TIMEOUT = _CLOSE_TIMEOUT
 
 
 class Link:
@@ -123,9 +131,9 @@ class Link:
             await channel.exchange_declare(name, passive=True, timeout=_RPC_TIMEOUT)
 
     async def close(self) -> None:
-        """Close the connection, within a few seconds."""
+        """Close the connection and with it its channels, within two seconds."""
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
+            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
                 await self._connection.close()
 
 
@@ -178,10 +186,11 @@ class Dialer:
         context = _trust(tls, where) if url.scheme == "amqps" else None
         server_name = tls.server_name or None if context else None
         name, beat = self._settings.name, str(self._settings.heartbeat)
-        with translated(where):
-            connection = Connection(
+        with translated(where, connecting=True):
+            connection = _Connection(
                 url.update_query(name=name, heartbeat=beat),
                 context=context,
+                transport_factory=LenientTransports(),
                 server_hostname=server_name,
             )
             async with asyncio.timeout(self._settings.connect_timeout):

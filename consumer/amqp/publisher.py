@@ -3,9 +3,11 @@
 Rules
 - A batch goes out in a few large writes; its confirms are counted as they come, no task or future
   for each. No separate drain: waiting for a batch's confirms bounds what is under way.
-- What the broker has confirmed is not sent twice while this channel lives. A batch that got stuck
-  (one message unroutable, a blocked broker) is offered again by the caller; only what the broker
-  has not taken is published then, and late confirms still count.
+- A batch that got stuck is offered again by the caller. What it begins with and the broker has
+  confirmed or still has to answer for (it may be blocked) is not sent again while this channel
+  lives; late confirms count. From the first letter on that it did not take, one unroutable or
+  refused, everything is: what was stored behind it is repeated, so that the last word on anything
+  comes in order.
 - Answers to an earlier batch, one that its caller gave up, may come while a later one is under
   way: a call tells of its own letters only.
 - A lost channel loses the answers: the caller sends what lies behind the confirmed prefix again,
@@ -103,14 +105,19 @@ class Publisher:
         taken = self._confirmed | self._returned.keys()
         return sum(letter.id not in taken for letter in letters)
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the broker has answered for everything: what it did not take, it refused."""
+        return not self._pending
+
     def forget(self) -> None:
         """The last batch is done with: should the same ids come again, they are to be sent."""
         self._confirmed.clear()
 
     def _new(self, letters: Sequence[Letter]) -> Sequence[Letter]:
-        """Those that the broker has not confirmed and that are not under way.
+        """The first that the broker has not confirmed and that is not under way, and all behind.
 
-        What it said about others is forgotten: nobody asks again.
+        What was said about others, and about earlier copies of these, is forgotten.
         """
         under_way = set(self._pending.values())
         asked = {letter.id for letter in letters}
@@ -118,7 +125,12 @@ class Publisher:
         for id_ in self._returned.keys() - asked - under_way:
             del self._returned[id_]
         known = self._confirmed | under_way
-        return [letter for letter in letters if letter.id not in known]
+        first = next((n for n, each in enumerate(letters) if each.id not in known), len(letters))
+        again = {letter.id for letter in letters[first:]}
+        self._confirmed -= again
+        for tag in [tag for tag, id_ in self._pending.items() if id_ in again]:
+            del self._pending[tag]
+        return letters[first:]
 
     async def _send(self, letters: Sequence[Letter]) -> None:
         for letter in letters:

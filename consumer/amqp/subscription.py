@@ -19,6 +19,8 @@ from consumer.amqp.trouble import translated
 from consumer.errors import Unavailable
 
 _RPC_TIMEOUT = 15.0
+# A stop waits for it; what comes later than that is delivered again, to whoever consumes next.
+_CANCEL_TIMEOUT = 1.0
 _TAG = "backorder-consumer"
 
 
@@ -118,7 +120,7 @@ class Subscription:
             return
         try:
             with translated(self._link.where, self.queue):
-                await self._channel.basic_cancel(_TAG, timeout=_RPC_TIMEOUT)
+                await self._channel.basic_cancel(_TAG, timeout=_CANCEL_TIMEOUT)
         except Unavailable as trouble:
             self.lose(trouble)
         else:

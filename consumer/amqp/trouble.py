@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiormq import exceptions as driver
+from pamqp.exceptions import PAMQPException
 
 from consumer.errors import Unavailable
 
@@ -31,8 +32,10 @@ _TLS: Sequence[tuple[str, str]] = (
 
 
 @contextmanager
-def translated(where: str, doing: str = "") -> Iterator[None]:
+def translated(where: str, doing: str = "", *, connecting: bool = False) -> Iterator[None]:
     """Let `Unavailable` come out of the block instead of whatever the driver raises.
+
+    While `connecting`, what cannot be read is taken for another protocol.
 
     The driver cancels waiting calls when a silent link ends; that is told apart here from a
     cancellation that somebody asked for.
@@ -45,7 +48,8 @@ def translated(where: str, doing: str = "") -> Iterator[None]:
             raise
         raise Unavailable(_place(where, doing, "the connection was lost")) from None
     except (driver.AMQPError, OSError, RuntimeError, EOFError) as error:
-        raise Unavailable(_place(where, doing, reason(error))) from error
+        why = reason(error, connecting=connecting)
+        raise Unavailable(_place(where, doing, why)) from error
 
 
 def _place(where: str, doing: str, why: str) -> str:
@@ -66,9 +70,13 @@ def _causes(error: BaseException) -> Sequence[BaseException]:
     return chain
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, *, connecting: bool = False) -> str:
     """Why, in the operator's words; the driver wraps what really happened, so causes come first."""
-    for cause in _causes(error):
+    causes = _causes(error)
+    for cause in causes:
+        if isinstance(cause, driver.ProtocolSyntaxError | PAMQPException) and not connecting:
+            # Its text may quote a message: the name of what was raised first has to do.
+            return f"the broker sent what the driver cannot read ({type(causes[0]).__name__})"
         for kind, words in _REASONS:
             if isinstance(cause, kind):
                 return words(cause)

@@ -81,15 +81,9 @@ def _row(line: Backorder, now: datetime) -> tuple[object, ...]:
         line.item,
         line.quantity,
         state,
-        _age((line.ended or now) - line.since),
+        table.span((line.ended or now) - line.since),
         line.expected,
         line.origin,
         line.source,
         description,
     )
-
-
-def _age(span: Any) -> str:
-    minutes = int(span.total_seconds() // 60)
-    days, rest = divmod(minutes, 24 * 60)
-    return f"{days}d {rest // 60}h" if days else f"{rest // 60}h {rest % 60}m"

@@ -10,7 +10,7 @@ import click
 from consumer import config as configuration
 from consumer import plugins
 from consumer.decoding import listed, nearest
-from consumer.errors import Unusable
+from consumer.errors import ConfigurationError, Unusable
 from consumer.journal.sqlite import SqliteJournal
 from consumer.settings import Settings
 
@@ -62,7 +62,11 @@ def journal_to_read(config: Path | None, journal: str | None) -> Chosen:
     if journal is None:
         glance = configuration.glance(configuration.find(config, os.environ), environ=os.environ)
         journal, sources = glance
-    return Chosen(SqliteJournal(configuration.journal_path(journal), readonly=True), sources)
+    try:
+        path = configuration.journal_path(journal)
+    except ConfigurationError as error:  # what a configuration says has been judged by then
+        raise click.BadParameter(error.mistakes[0].reason, param_hint="--journal") from None
+    return Chosen(SqliteJournal(path, readonly=True), sources)
 
 
 async def require_source(

@@ -59,5 +59,5 @@ async def _positions(opened: SqliteJournal) -> Positions:
 
 def _row(cursor: Cursor, now: datetime) -> tuple[object, ...]:
     since = cursor.oldest_pending
-    lag = f"{(now - since).total_seconds():.1f}s" if since else "0s"
+    lag = table.span(now - since) if since else "0s"
     return (cursor.sink, cursor.seq, cursor.pending, lag, cursor.parked)

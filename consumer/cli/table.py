@@ -4,6 +4,7 @@ Text from upstreams cannot steer a terminal: control characters show as `?`.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import click
 
@@ -24,6 +25,19 @@ def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str)
             for cell, width, right in zip(line, widths, numeric, strict=True)
         ]
         click.echo("  ".join(padded).rstrip())
+
+
+def span(length: timedelta) -> str:
+    """A length of time as people say it: the two largest units of it, `12m 54s`."""
+    seconds = max(0, int(length.total_seconds()))
+    parts = (
+        ("d", seconds // 86_400),
+        ("h", seconds // 3_600 % 24),
+        ("m", seconds // 60 % 60),
+        ("s", seconds % 60),
+    )
+    first = next((place for place, (_, count) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count}{unit}" for unit, count in parts[first : first + 2])
 
 
 def _text(cell: object) -> str:

@@ -62,11 +62,15 @@ def validate(
     for file, content in read(files):
         if content is None:
             worst = UNREADABLE
+            if as_json:  # a program that reads this counts on one object a file
+                click.echo(_json(file, [Problem(reason="the file cannot be read")], ()))
             continue
         examination = loaded.examine(content)
         problems = list(problems_of(examination))
         report = (
-            _json(file, examination, problems) if as_json else _text(file, examination, problems)
+            _json(file, problems, drift_of(examination))
+            if as_json
+            else _text(file, examination, problems)
         )
         click.echo(report)
         if problems:
@@ -86,7 +90,7 @@ def _text(file: str, examination: Examination, problems: Sequence[Problem]) -> s
     return f"{file}: valid{f' (not in the schemas: {drift})' if drift else ''}"
 
 
-def _json(file: str, examination: Examination, problems: Sequence[Problem]) -> bytes:
+def _json(file: str, problems: Sequence[Problem], drift: Sequence[str]) -> bytes:
     errors = [
         {name: getattr(problem, name) for name in ("line", "column", "path", "reason")}
         for problem in problems
@@ -95,6 +99,6 @@ def _json(file: str, examination: Examination, problems: Sequence[Problem]) -> b
         "file": file,
         "valid": not problems,
         "errors": errors,
-        "drift": drift_of(examination),
+        "drift": drift,
     }
     return msgspec.json.encode(report)

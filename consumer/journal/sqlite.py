@@ -59,7 +59,7 @@ class SqliteJournal:
 
     async def append(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         """See `ports.Journal`."""
-        weight = sum(len(entry.events) + len(entry.refusals) for entry in entries)
+        weight = sqlite_writes.weigh(entries)
         outcomes: Sequence[Outcome] = await self._do(sqlite_writes.append, entries, weight=weight)
         return outcomes
 

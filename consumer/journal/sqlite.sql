@@ -124,7 +124,7 @@ SELECT
     )),
     CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
 FROM sized CROSS JOIN events USING (seq)
-WHERE total <= :max_bytes OR total = size;
+WHERE total <= :max_bytes OR total = size OR size IS NULL; -- damage must not pass unseen
 
 -- name: read_origin
 -- The same for the events of one configured source.
@@ -145,7 +145,7 @@ SELECT
     )),
     CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
 FROM sized CROSS JOIN events USING (seq)
-WHERE total <= :max_bytes OR total = size;
+WHERE total <= :max_bytes OR total = size OR size IS NULL; -- damage must not pass unseen
 
 -- name: ends
 -- The journal's ends, the number of quarantined payloads, and up to where it was pruned.

@@ -9,6 +9,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+import msgspec
+
 from consumer.errors import JournalUnavailable, JournalUnusable
 
 _PRIMARY = 0xFF  # extended result codes carry the primary one in their low byte
@@ -68,11 +70,17 @@ _SYSTEM = {
 }
 
 
-def explain(error: sqlite3.Error | OSError) -> tuple[str, str] | None:
+# What comes of reading values that nobody has written
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, OverflowError)
+
+
+def explain(error: Exception) -> tuple[str, str] | None:
     """What is wrong with the storage and what a person can do; None where it is not to blame."""
     if isinstance(error, OSError):
         number = error.errno or 0
         return _SYSTEM.get(number, (os.strerror(number), "See that the disk works"))
+    if isinstance(error, UNDECODABLE) or str(error).startswith("Could not decode to UTF-8"):
+        return _SQLITE[sqlite3.SQLITE_CORRUPT]
     code = getattr(error, "sqlite_errorcode", None)  # absent on what Python itself raises
     return None if code is None else _SQLITE.get(code & _PRIMARY)
 
@@ -93,7 +101,13 @@ def _is_above(path: Path, error: sqlite3.Error | OSError) -> bool:
     return Path(error.filename) in path.parents
 
 
-def unavailable(path: Path, error: sqlite3.Error | OSError) -> JournalUnavailable | None:
-    """For a journal that fails while it is open; None where it is not the storage that failed."""
+def unavailable(path: Path, error: Exception) -> JournalUnavailable | None:
+    """For a journal that fails while it is open; None where it is not the storage that failed.
+
+    What does not pass by itself is told with what to do about it.
+    """
     explained = explain(error)
-    return explained and JournalUnavailable(f"journal {path}: {explained[0]}")
+    if explained is None:
+        return None
+    reason, hint = explained
+    return JournalUnavailable(f"journal {path}: {reason}" + f". {hint}" * (hint is _REPAIR))

@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from consumer.errors import JournalUnavailable, JournalUnusable
 from consumer.journal import sqlite_file
-from consumer.journal.sqlite_errors import unavailable
+from consumer.journal.sqlite_errors import UNDECODABLE, unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Reader:
     def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return question(self._connect())
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, *UNDECODABLE) as error:
             self._disconnect()
             if failure := unavailable(self._path, error):
                 raise failure from error

@@ -30,7 +30,7 @@ from consumer.journal import sqlite_file
 from consumer.journal.sqlite_errors import unavailable
 from consumer.journal.sqlite_writes import probe
 
-_GROUP_WEIGHT = 4_096
+_GROUP_WEIGHT = 4_096  # rows of a commit, or 64 MiB; what waits beyond that goes into the next
 _WAL_BYTES = 64 << 20
 
 
@@ -39,7 +39,7 @@ class Request:
     """Something to do in the next commit.
 
     `run` takes the arguments of all neighbouring requests of its kind and gives a result for each.
-    `weight`: about how many rows it changes.
+    `weight`: about how many rows it changes, and how large they are.
     """
 
     run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]

@@ -22,6 +22,11 @@ _VACUUM_PAGES = 128
 _WORTH_VACUUMING = 4  # a quarter of the file is free; with less, new events take the room
 
 
+# Bytes of bodies to a statement: SQLite takes no parameter of more than a thousand million.
+_SLICE = 32 << 20
+_WEIGHT_BYTES = 16 << 10
+
+
 class Row(Struct, array_like=True, frozen=True):
     """One event as `insert_events` and `update_backorders` take it, field by field in this order.
 
@@ -68,6 +73,18 @@ class Pruned(Struct, frozen=True):
     more: bool
 
 
+def weigh(entries: Sequence[Entry]) -> int:
+    """About how many rows an append changes, 16 KiB of bodies counting as a row more.
+
+    An event is taken to be as large as the message: what is said about an order stands in each.
+    """
+    rows = sum(len(entry.events) + len(entry.refusals) for entry in entries)
+    size = sum(
+        (len(entry.events) + len(entry.refusals)) * len(entry.message.body) for entry in entries
+    )
+    return rows + size // _WEIGHT_BYTES
+
+
 def append(
     connection: sqlite3.Connection, calls: Sequence[Sequence[Entry]]
 ) -> Sequence[Sequence[Outcome]]:
@@ -107,14 +124,24 @@ def _outcome(entry: Entry, accepted: int) -> Outcome:
 
 
 def _insert(connection: sqlite3.Connection, new: Sequence[tuple[str, Event]], now: int) -> None:
-    if not new:
-        return
-    rows, bodies, offset = [], [], 0
+    rows: list[Row] = []
+    bodies: list[bytes] = []
+    offset = 0
     for origin, event in new:
         body = event.encode()
+        if rows and offset + len(body) > _SLICE:
+            _insert_slice(connection, rows, bodies, now)
+            rows, bodies, offset = [], [], 0
         rows.append(_row(origin, event, offset, len(body)))
         bodies.append(body)
         offset += len(body)
+    if rows:
+        _insert_slice(connection, rows, bodies, now)
+
+
+def _insert_slice(
+    connection: sqlite3.Connection, rows: Sequence[Row], bodies: Sequence[bytes], now: int
+) -> None:
     (head,) = connection.execute(SQL["head"]).fetchone()
     values = {"head": head, "recorded": now, "rows": msgspec.json.encode(rows).decode()}
     connection.execute(SQL["insert_events"], values | {"bodies": b"".join(bodies)})

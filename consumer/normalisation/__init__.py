@@ -27,6 +27,7 @@ def normalise(
     drift: tuple[str, ...] = (),
     traceparent: str | None = None,
     around: etree._Element | None = None,
+    most_bytes: int = 64 << 20,
 ) -> tuple[Event, ...]:
     """The events of one element that was found valid, one for each order line, in its order.
 
@@ -37,14 +38,15 @@ def normalise(
     is kept in every event's `extra` under the list's name, but is no part of the id either: the
     same fact comes in a list by webhook, and without one by queue.
 
-    Raises Refused for what cannot be told as events.
+    Raises Refused for what cannot be told as events, and as soon as those of an order's lines are
+    more than `most_bytes`.
     """
     name = name_of(str(element.tag))
     try:
         tell = ROOTS[name]
     except KeyError:
         raise Refused(f"{name} is no root of a back-order: expected {' or '.join(ROOTS)}") from None
-    events = tell(element, received=received, drift=drift, traceparent=traceparent)
+    events = tell(element, received=received, drift=drift, traceparent=traceparent, most=most_bytes)
     if around is None or not (said := as_node(read(around))):
         return events
     return tuple(_beside(event, name_of(str(around.tag)), said) for event in events)

@@ -60,19 +60,22 @@ _DELAYS: dict[str | None, tuple[EventType, str | None]] = {
 _UNKNOWN = "unknown"
 _LONGEST_QUOTE = 40
 _SHORT = 12
-# Each event repeats what is said about the whole order: without a bound, a message of many lines
-# and a long text beside them would make a thousand times its size of events.
-_MOST_BYTES = 64 << 20
 
 
 def backorders(
-    element: etree._Element, *, received: datetime, drift: tuple[str, ...], traceparent: str | None
+    element: etree._Element,
+    *,
+    received: datetime,
+    drift: tuple[str, ...],
+    traceparent: str | None,
+    most: int,
 ) -> tuple[Event, ...]:
     """The events of an OrderBackorder, or of an OrderBackorderList that is one event flattened.
 
     `received` (aware) becomes the time of events whose order has no usable date. Raises Refused
-    where the ShippingDelayType is unknown, where an event would have no line, and where the lines
-    would make more than 64 MiB of events.
+    where the ShippingDelayType is unknown, where an event would have no line, and where several
+    lines would make more than `most` bytes of events: each event repeats what is said about the
+    whole order.
     """
     root = as_node(read(element))
     type_, delay = _take_delay(root)
@@ -93,8 +96,8 @@ def backorders(
             told = make(subject=subject, data=data, occurrence=times - 1)
         if events:
             size += len(told.encode())
-            if size > _MOST_BYTES:
-                raise Refused(f"its lines make more than {_MOST_BYTES >> 20} MiB of events")
+            if size > most:
+                raise Refused("each of its lines repeats what is said of all: too much in all")
         events.append(told)
     return tuple(events)
 

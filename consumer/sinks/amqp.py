@@ -119,6 +119,7 @@ class Amqp:
         )
         self._link: Link | None = None
         self._publisher: Publisher | None = None
+        self._stuck = ""
         self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -143,15 +144,37 @@ class Amqp:
             return refused
         publisher = await self._ready()
         try:
-            returned = await publisher.publish(letters, within=self._options.confirm_timeout)
+            await self._retry(publisher, letters)
+            returned = await self._publish(publisher, letters)
         except Unavailable as trouble:
             stuck = letters[trouble.delivered].id
+            self._stuck = stuck if publisher.is_answered else ""
             raise _stopped(trouble.reason, batch, stuck, refused) from trouble
-        if returned and self._options.unroutable == "retry":
-            stuck = next(letter.id for letter in letters if letter.id in returned)
-            raise _stopped(f"{self._target}: {returned[stuck]}", batch, stuck, refused)
         publisher.forget()
         return refused | {seqs[id_]: why for id_, why in returned.items()}
+
+    async def _retry(self, publisher: Publisher, letters: Sequence[Letter]) -> None:
+        """Send what was refused last time before anything behind it.
+
+        Behind it everything has to be sent again. That is to be once, when it goes through, and not
+        at each attempt.
+        """
+        place = next((n for n, letter in enumerate(letters) if letter.id == self._stuck), None)
+        if place is not None:
+            await self._publish(publisher, letters[: place + 1])
+        self._stuck = ""
+
+    async def _publish(self, publisher: Publisher, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Publish; return the ids that no queue is bound for, why, unless these are stuck then."""
+        returned = await publisher.publish(letters, within=self._options.confirm_timeout)
+        if returned and self._options.declare == "active":
+            # The queue is gone: a new publisher declares it.
+            self._publisher = None
+        if returned and self._options.unroutable == "retry":
+            place = next(n for n, letter in enumerate(letters) if letter.id in returned)
+            why = returned[letters[place].id]
+            raise Unavailable(f"{self._target}: {why}", delivered=place)
+        return returned
 
     async def check(self) -> Sequence[str]:
         """Connect and look at the exchange or the queue."""
@@ -216,10 +239,11 @@ class Amqp:
 
     async def _hang_up(self) -> None:
         self._publisher = None
-        await self._open.aclose()
         if self._link is not None:
+            # First, so that closing the channel asks the broker nothing.
             await self._link.close()
             self._link = None
+        await self._open.aclose()
 
 
 def _stopped(

@@ -9,10 +9,10 @@ that none spoils another:
    with their names as *drift*; refused if the schemas are strict.
 3. Anything else is refused with every reason.
 
-Work is bounded whatever arrives: an event of more than 100,000 elements and attributes is refused
-unseen (an order has 999 lines at the most), one with more than 100 different unknown names is no
-drift but another kind of message, and of one list 1,000 refused events are explained one by one;
-the others are refused together.
+Work is bounded whatever arrives: a list of more than 10,000 elements is refused whole, an event of
+more than 100,000 elements and attributes is refused unseen (an order has 999 lines at the most),
+one with more than 100 different unknown names is no drift but another kind of message, and of one
+list 1,000 refused events are explained one by one; the others are refused together.
 
 Nothing here knows where a message came from, and nothing waits: `Schemas.examine` may be called
 from any thread, by several at once. It takes up to seconds for a message of few kilobytes that is
@@ -33,6 +33,7 @@ from typing import ClassVar
 
 from lxml import etree
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consumer.model import Kind, Problem, Refusal
 from consumer.validation import catalogue
@@ -53,13 +54,15 @@ _MOST_EXPLAINED = 1_000  # refused events of one list
 class Examination(Struct, frozen=True):
     """What a message is, and what became of each of its events.
 
-    `root` is the local name of the root element, empty if the message is no XML.
+    `root` is the local name of the root element, empty if the message is no XML; `size` is that of
+    the message in bytes.
     """
 
     kind: Kind
     root: str
     accepted: tuple[Accepted, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    size: int = 0
 
     @property
     def unreadable(self) -> bool:
@@ -88,6 +91,9 @@ class Schemas:
         The lines of a refusal's problems are those of `body`. Its bytes are `body`, or one event of
         a list as a document of its own, which can be examined again.
         """
+        return replace(self._examine(body), size=len(body))
+
+    def _examine(self, body: bytes) -> Examination:
         root = parse(body)
         if isinstance(root, Problem):
             return _refused(body, "", root)
@@ -106,6 +112,8 @@ class Schemas:
         root = parse(body)
         if isinstance(root, Problem) or root.tag not in (EVENT, LIST):
             return None
+        if root.tag == LIST and of_list.too_long(root):
+            return None
         events = of_list.events_of(root) if root.tag == LIST else []
         if events and not of_list.plain(root):
             return None
@@ -116,7 +124,7 @@ class Schemas:
                 return None
             event.tag = tag
             accepted.append(Accepted(event))
-        return Examination("backorder", local(root.tag), tuple(accepted))
+        return Examination("backorder", local(root.tag), tuple(accepted), size=len(body))
 
     def _event(self, body: bytes, root: etree._Element) -> Examination:
         verdict = self._judge.judge(root, f"/{local(EVENT)}", large=len(body) > _LARGE)
@@ -132,6 +140,8 @@ class Schemas:
         return Examination("test", local(_TEST), refusals=refusals)
 
     def _list(self, body: bytes, root: etree._Element) -> Examination:
+        if problems := of_list.too_long(root):
+            return _refused(body, local(LIST), *problems)
         if events := of_list.events_of(root):
             return self._several(body, root, events)
         place = f"/{local(LIST)}"

@@ -5,6 +5,7 @@ document, and two events about the same shop are no mistake.
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from lxml import etree
@@ -12,11 +13,12 @@ from lxml import etree
 from consumer.model import Problem
 from consumer.validation import reasons
 from consumer.validation.catalogue import EVENT, NAMESPACE
-from consumer.validation.places import line_of, local, path_of, take_line
+from consumer.validation.places import line_of, local, path_of
 from consumer.validation.vocabulary import Unknown, Vocabulary
 
 LIST = f"{{{NAMESPACE}}}OrderBackorderList"
 _MOST_AROUND = 64 << 20  # bytes
+_MOST_CHILDREN = 10_000  # a real event takes over 1 kB, so that 10 MiB hold fewer
 
 
 def events_of(root: etree._Element) -> list[etree._Element]:
@@ -30,15 +32,21 @@ def place_of(position: int, among: int) -> str:
 
 
 def detached(event: etree._Element) -> etree._Element:
-    """The event as the root of a new document; the old one loses its content."""
-    prefix: Any = event.prefix
-    namespace = etree.QName(event).namespace
-    alone = etree.Element(event.tag, nsmap={prefix: namespace} if namespace else None)
-    alone.attrib.update(event.attrib)
-    alone.text = event.text
-    take_line(alone, event)
-    alone.extend(list(event))
+    """The event as the root of a new document; the old one loses its content.
+
+    Copied: moving elements to another document takes time with the square of their number.
+    """
+    alone = deepcopy(event)
+    event.clear()
     return alone
+
+
+def too_long(root: etree._Element) -> tuple[Problem, ...]:
+    """What is wrong with a list of too many events, or of anything else: that is counted only."""
+    if len(root) <= _MOST_CHILDREN:
+        return ()
+    reason = f"the list holds more than {_MOST_CHILDREN} events or other elements"
+    return (Problem(reason=reason, line=line_of(root), path=f"/{local(LIST)}"),)
 
 
 def plain(root: etree._Element) -> bool:
@@ -52,13 +60,13 @@ def plain(root: etree._Element) -> bool:
 
 
 def around(root: etree._Element) -> etree._Element | None:
-    """The list without its events, or None where that says nothing; `root` loses its content."""
+    """The list without its events, or None where that says nothing."""
     others = [child for child in root if local(child.tag) != local(EVENT)]
     if not others and not root.attrib:
         return None
     frame = etree.Element(root.tag)
     frame.attrib.update(root.attrib)
-    frame.extend(others)
+    frame.extend(map(deepcopy, others))  # moved, they would take long
     return frame
 
 

@@ -6,7 +6,10 @@ Rules, in the order in which they are applied:
    external files and attribute defaults all need one, so none of them ever happens.
 2. The parser resolves nothing, reads no file and no network, and keeps libxml2's own limits
    (256 levels, 10 MB a text or attribute). Comments and processing instructions are left out.
-3. A declaration that rule 1 did not see, since the document is in an encoding that rule 1 does not
+3. Neither does a document grow beyond measure in memory: one of more than 2,000,000 tags is refused
+   before it is parsed (a tree takes 100 bytes and more for each), and one that declares a namespace
+   of more than 250 characters after that, since every name in it is read with its namespace.
+4. A declaration that rule 1 did not see, since the document is in an encoding that rule 1 does not
    know, is refused after parsing. libxml2 bounds what such a document can have expanded by then.
 
 Reasons are our own words for libxml2's error codes: its messages may quote what a person wrote.
@@ -21,6 +24,10 @@ from consumer.model import Problem
 
 _DOCTYPE = re.compile(rb"(?:\s|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 _DOCTYPE_REASON = "a document type declaration (DOCTYPE) is not allowed"
+_MOST_TAGS = 2_000_000  # Radial's samples have one in 20 bytes: 40 MB of them
+_MOST_TAGS_REASON = f"more than {_MOST_TAGS} tags"
+_LONGEST_NAMESPACE = 250  # characters
+_NAMESPACE_REASON = f"a namespace of more than {_LONGEST_NAMESPACE} characters"
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 _Codes = etree.ErrorTypes
@@ -60,6 +67,8 @@ def parse(body: bytes) -> etree._Element | Problem:
     """The root element of `body`, or why there is none. Raises nothing."""
     if (declared := _doctype(body)) is not None:
         return declared
+    if body.count(b"<") > _MOST_TAGS:
+        return Problem(reason=_MOST_TAGS_REASON, line=1, column=1)
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -76,6 +85,9 @@ def parse(body: bytes) -> etree._Element | Problem:
         return _syntax_problem(error)
     if root.getroottree().docinfo.internalDTD is not None:
         return Problem(reason=_DOCTYPE_REASON, line=1, column=1)  # where exactly is not known
+    declarations = etree.iterwalk(root, events=("start-ns",))
+    if any(len(namespace) > _LONGEST_NAMESPACE for _, (_, namespace) in declarations):
+        return Problem(reason=_NAMESPACE_REASON, line=1, column=1)  # as above
     return root
 
 

@@ -21,11 +21,6 @@ def line_of(element: Any) -> int | None:
     return line if line != _LAST_LINE else None
 
 
-def take_line(element: Any, other: Any) -> None:
-    """Give one element the line of another, as far as it can be stored."""
-    element.sourceline = min(other.sourceline or 0, _LAST_LINE)
-
-
 def path_of(element: etree._Element, place: str) -> str:
     """The path to an element without namespaces, with a position where there are several.
 

@@ -4,10 +4,12 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from consumer.cli import table
 from consumer.event import Line
 from consumer.journal.sqlite import SqliteJournal
 from consumer.testing.builders import data, entry, event, message
@@ -134,6 +136,20 @@ def test_text_of_an_upstream_cannot_steer_the_terminal(call: Call, tmp_path: Pat
         shown = call(command, "--journal", url).out
         assert "\x1b" not in shown
         assert "\x07" not in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0s"), (774.1, "12m 54s"), (3600, "1h 0m"), (90_000, "1d 1h"), (-3, "0s")],
+)
+def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> None:
+    assert table.span(timedelta(seconds=seconds)) == said
+
+
+def test_a_url_that_names_no_journal_is_wrong_use(call: Call) -> None:
+    done = call("events", "--journal", "nope.db")
+    assert done.status == 2
+    assert "Invalid value for --journal: not a journal; write sqlite:PATH" in done.err
 
 
 def test_sinks_list_tells_position_and_lag(call: Call, journal: str) -> None:

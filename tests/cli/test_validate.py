@@ -87,6 +87,17 @@ def test_an_unreadable_file_outweighs_an_invalid_one(
     ]
 
 
+def test_json_has_an_object_for_an_unreadable_file_too(
+    call: Call, sample: Path, tmp_path: Path
+) -> None:
+    done = call("validate", "--json", tmp_path / "absent.xml", sample)
+    assert done.status == 2
+    absent, good = [json.loads(line) for line in done.out.splitlines()]
+    assert (absent["file"], absent["valid"]) == (f"{tmp_path}/absent.xml", False)
+    assert absent["errors"][0]["reason"] == "the file cannot be read"
+    assert set(absent) == set(good)
+
+
 def test_another_schema_set_is_used_where_it_can_be(
     call: Call, sample: Path, tmp_path: Path
 ) -> None:

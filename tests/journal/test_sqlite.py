@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import JournalUnavailable, JournalUnusable
-from consumer.journal import sqlite_writer
+from consumer.journal import sqlite_writer, sqlite_writes
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import utc_now
 from consumer.ports import Journal
-from consumer.testing.builders import data, entry, event
+from consumer.testing.builders import data, entry, event, message
 from consumer.testing.journal import JournalSuite
 from journal_process import appending
 from waiting import until
@@ -57,6 +57,35 @@ async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None
         before = commits(path)
         await asyncio.gather(*(journal.append([entry(event(n))]) for n in range(1_000)))
         assert 1 <= commits(path) - before <= 100
+
+
+async def test_what_is_large_together_is_committed_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        before = commits(path)
+        large = [entry(event(n), message=message(body=b"x" * (40 << 20))) for n in range(6)]
+        await asyncio.gather(*(journal.append([one]) for one in large))
+        assert commits(path) - before >= 3
+
+
+async def test_bodies_beyond_the_size_of_a_statement_stay_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writes, "_SLICE", 10_000)
+    said = [
+        event(n, data=data(n, extra=FAT if n % 5 else FAT | {"more": "x" * 20_000}))
+        for n in range(1, 30)
+    ]
+    async with SqliteJournal(tmp_path / "journal.db") as journal:
+        before = commits(tmp_path / "journal.db")
+        (outcome,) = await journal.append([entry(*said)])
+        assert outcome.accepted == len(said)
+        assert commits(tmp_path / "journal.db") - before == 1
+        records = await journal.read(0, limit=100)
+        assert [record.seq for record in records] == list(range(1, 30))
+        assert [record.body for record in records] == [one.encode() for one in said]
+        states = await journal.backorders()
+        assert sorted(state.seq for state in states) == list(range(1, 30))
 
 
 async def test_everything_is_still_there_after_closing(tmp_path: Path) -> None:

@@ -140,3 +140,32 @@ def test_only_failures_of_the_storage_are_failures_of_the_storage(tmp_path: Path
     assert failure.reason == f"journal {path}: the disk is full"
     assert unavailable(path, wrong.value) is None
     assert unavailable(path, misused.value) is None
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE events SET body = NULL",  # as of a page that was cut off
+        "UPDATE events SET recorded = 1 << 62",
+        "UPDATE events SET subject = CAST(x'ff' AS TEXT)",
+    ],
+)
+async def test_rows_that_nobody_wrote_are_called_damage(
+    tmp_path: Path, spoil: str, readonly: bool
+) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(event(1))])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "PRAGMA writable_schema = ON;"
+            "UPDATE sqlite_schema SET sql = replace(sql, 'BLOB    NOT NULL  --', 'BLOB --')"
+            " WHERE name = 'events';"
+            "PRAGMA writable_schema = RESET;"
+        )
+        connection.execute(spoil)
+        connection.commit()
+    async with SqliteJournal(path, readonly=readonly) as journal:
+        with pytest.raises(JournalUnavailable, match=r"it is damaged\. Restore a backup"):
+            await journal.read(0, limit=10)

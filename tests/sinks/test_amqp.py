@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -27,7 +25,7 @@ from consumer.testing.sinks import (
     first_appearances,
 )
 from consumer.values import PositiveDuration, Secret, parse_value
-from rabbit import Rabbit, rabbit, remembered, unreachable
+from rabbit import Rabbit, paused, rabbit, remembered, unreachable
 from waiting import until
 
 SHORT: dict[str, Any] = {
@@ -195,7 +193,30 @@ async def test_unroutable_events_wait_for_a_binding(amqp_url: str, unique: str) 
             assert await outgoing.deliver(batch[2:]) == {}
             assert await outgoing.deliver(batch[4:]) == {}, "what is offered anew is sent anew"
         got = await arrived(peer, unique)
-    assert sorted(map(str, got)) == sorted([*ids(batch), batch[4].id]), "none of them twice"
+    before, behind = ids(batch[:2]), ids(batch[3:])
+    assert got == [*before, *behind, *ids(batch[2:]), batch[4].id], "in order, from the stuck one"
+
+
+async def test_what_was_stored_behind_a_refused_event_is_repeated_in_order(
+    amqp_url: str, unique: str
+) -> None:
+    """Whoever takes the last word on each order line has the same as the journal."""
+    batch = with_cleared(3)
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    async with rabbit(amqp_url) as peer, half_bound(peer, unique) as exchange:
+        await (await peer.channel.get_queue(unique)).bind(exchange, "radial.cleared")
+        refusing = await peer.queue(f"{unique}-full", **full)
+        await refusing.bind(exchange, "radial.cleared")
+        await peer.publish(refusing.name, [b"first"])
+        async with sink(amqp_url, exchange=unique) as outgoing:
+            for rest in (batch, batch[2:]):
+                with pytest.raises(Unavailable, match="nack") as caught:
+                    await outgoing.deliver(rest)
+                assert caught.value.delivered == len(rest) - 3
+            await refusing.purge()
+            assert await outgoing.deliver(batch[2:]) == {}
+        got = await arrived(peer, unique)
+    assert got == [*ids(batch), batch[2].id, *ids(batch[2:])], "what is behind it only once more"
 
 
 async def test_a_refusal_waits_until_it_can_be_told(amqp_url: str, unique: str) -> None:
@@ -301,6 +322,19 @@ async def test_declares_its_queue_only_where_told_to(amqp_url: str, unique: str)
         assert await peer.ready(unique) == 6
 
 
+async def test_a_queue_that_is_deleted_under_way_is_declared_again(
+    amqp_url: str, unique: str
+) -> None:
+    async with (
+        rabbit(amqp_url) as peer,
+        sink(amqp_url, queue=unique, declare="active", queue_type="classic") as outgoing,
+    ):
+        await outgoing.deliver(records(1, 3))
+        await peer.channel.queue_delete(unique)
+        await deliver_patiently(outgoing, records(4, 6))
+        assert await arrived(peer, unique) == ids(records(4, 6))
+
+
 async def test_a_blocked_broker_is_told_and_gets_nothing_twice(
     private_broker: PrivateBroker, unique: str
 ) -> None:
@@ -318,18 +352,6 @@ async def test_a_blocked_broker_is_told_and_gets_nothing_twice(
                 await private_broker.ctl("set_vm_memory_high_watermark", "0.4")
             await deliver_patiently(outgoing, records(4, 40))
         assert await arrived(peer, unique) == ids(records(1, 40))
-
-
-@contextlib.contextmanager
-def paused(broker: PrivateBroker) -> Iterator[None]:
-    """While this is entered the broker stands still: connections stay, and nobody answers."""
-    assert broker._node is not None
-    group = os.getpgid(broker._node.pid)
-    os.killpg(group, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.killpg(group, signal.SIGCONT)
 
 
 async def test_a_broker_that_stands_still_holds_up_no_delivery(
@@ -369,6 +391,20 @@ async def test_a_broker_that_stands_still_after_the_connection_holds_up_no_deliv
             await peer.queue(unique)
             await deliver_patiently(outgoing, records(1, 3))
             assert await arrived(peer, unique) == ids(records(1, 3))
+
+
+async def test_takes_leave_of_a_broker_that_stands_still(
+    private_broker: PrivateBroker, unique: str
+) -> None:
+    """Within the grace of a stop."""
+    async with rabbit(private_broker.url) as peer:
+        await peer.queue(unique)
+    outgoing = sink(private_broker.url, queue=unique)
+    await outgoing.__aenter__()
+    await outgoing.deliver(records(1, 3))
+    with paused(private_broker):
+        async with asyncio.timeout(4):
+            await outgoing.__aexit__()
 
 
 async def test_everything_arrives_in_order_over_a_killed_broker(
