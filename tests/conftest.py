@@ -1,10 +1,12 @@
 """Fixtures that many tests share. The servers come from `servers.py`."""
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+import structlog
 
 import servers
 from consumer.simulators import broker
@@ -42,3 +44,14 @@ async def private_broker(own_node: PrivateBroker | None) -> AsyncIterator[Privat
 def unique() -> str:
     """A name that no other test uses."""
     return f"test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """A test that configures the log does so for itself alone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()

@@ -1,25 +1,13 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from consumer.model import Cursor, Positions
 from consumer.settings import LogSettings
 from consumer.telemetry import Log, Metrics, configure_log
 from consumer.testing.builders import MOMENT
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_a_log_line_is_one_json_object_with_a_fixed_name(
