@@ -3,8 +3,9 @@
 Rules
 1. A cursor moves only after `deliver` has returned, and durably. A crash between the two delivers
    the batch again: at least once.
-2. Events go out in journal order. While one cannot be delivered nothing behind it is, so a sink
-   that is down delays itself, and only itself: pumps share nothing but the journal.
+2. Events go out in journal order. While one cannot be delivered the cursor stays before it, so a
+   sink that is down delays itself, and only itself: pumps share nothing but the journal. What a
+   sink had under way behind the stuck event may have gone out; it goes out again, in order.
 3. An event is parked only where the sink refuses it for good, or after `retry.attempts` where an
    operator set them; it is parked in the commit that moves the cursor past it.
 
