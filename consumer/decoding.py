@@ -3,8 +3,9 @@
 Rules
 - A table becomes the Struct that its annotation names; a key that the Struct lacks is a mistake.
 - In a string `${NAME}` and `${NAME:-default}` take the value of an environment variable, the
-  default where that is unset or empty; `$${` is a literal `${`. Where a number or a boolean is
-  wanted, a string that was written so is read as one.
+  default where that is unset or empty; `$${` is a literal `${`. Without a default both are
+  mistakes: an empty secret would switch off what it was meant to switch on. Where a number or a
+  boolean is wanted, a string that was written so is read as one.
 - Any key whose value is a string may be given as `KEY_file = "path"` instead: the content of that
   file, without one line break at its end. Relative paths start at the configuration file.
 - What came out of the environment or out of a file is never shown: a reason that would quote it
@@ -200,10 +201,11 @@ class Decoder:
         value = self._environ.get(name)
         if default is not None:
             value = value or default
-        if value is None:
-            reason = f"the environment variable {name} is not set"
+        if not value and default is None:
+            reason = f"the environment variable {name} is {'not set' if value is None else 'empty'}"
             self.mistake(path, f"{reason}; set it, or write ${{{name}:-default}}")
             return ""
+        value = value or ""
         self._hide(path, value, match[0])
         return value
 

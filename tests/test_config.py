@@ -501,6 +501,12 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert settings.file == str(file)
 
 
+def test_an_empty_variable_is_a_value_only_where_a_default_says_so() -> None:
+    reason = "line 2: admin.token: the environment variable TOKEN is empty; set it, or write"
+    assert mistakes('[admin]\ntoken = "${TOKEN}"', TOKEN="") == [f"{reason} ${{TOKEN:-default}}"]
+    assert read('[admin]\ntoken = "${TOKEN:-}"', TOKEN="").admin.token.reveal() == ""
+
+
 def test_the_file_is_the_one_named_then_that_of_the_environment_then_here() -> None:
     named = Path("named.toml")
     assert config.find(named, {"BACKORDER_CONFIG": "elsewhere.toml"}) == named

@@ -1,17 +1,12 @@
-"""Every metric and the log: their names stand here and nowhere else.
+"""Every metric: their names stand here and nowhere else.
 
 Metrics are Prometheus', in base units, and carry no ids in labels: `source` and `sink` are names
-from the configuration. Log lines go to standard error, one an event, with a fixed name and fields;
-neither ever carries a payload, a secret or personal data.
+from the configuration.
 """
 
-import logging
-import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
 
-import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -24,7 +19,6 @@ from prometheus_client.exposition import generate_latest
 
 from consumer import __version__
 from consumer.model import Positions
-from consumer.settings import LogSettings
 
 # A timestamp beside each counter doubles the page and tells nobody anything.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
@@ -187,120 +181,3 @@ class Metrics:
     def render(self) -> bytes:
         """The metrics as Prometheus reads them."""
         return generate_latest(self.registry)
-
-
-def configure_log(settings: LogSettings) -> None:
-    """Send the log, and that a library reported an error, to standard error as configured."""
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if settings.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    # Libraries log for their own developers, and may quote URLs with passwords or payloads: only
-    # that something went wrong in one is worth a line, not its words.
-    library = logging.StreamHandler(sys.stderr)
-    library.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                _only_the_place,
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-            ],
-        )
-    )
-    logging.basicConfig(handlers=[library], level=max(level, logging.ERROR), force=True)
-
-
-def _only_the_place(_logger: Any, _method: str, fields: Any) -> Any:
-    """Replace a library's message by where it came from."""
-    record, raised = fields["_record"], fields.pop("exc_info", None)
-    fields["event"] = "library.error"
-    fields["logger"] = record.name
-    fields["at"] = f"{record.module}:{record.lineno}"
-    fields["error"] = raised[0].__name__ if raised else None
-    return fields
-
-
-class Log:
-    """The log events of the daemon, a method each."""
-
-    def __init__(self) -> None:
-        self._log = structlog.get_logger()
-
-    def started(self, *, version: str, sources: list[str], sinks: list[str]) -> None:
-        """The daemon takes messages from now on."""
-        self._log.info("daemon.started", version=version, sources=sources, sinks=sinks)
-
-    def stopping(self, *, reason: str) -> None:
-        """A stop was asked for, or a part died."""
-        self._log.info("daemon.stopping", reason=reason)
-
-    def stopped(self) -> None:
-        """Everything is closed."""
-        self._log.info("daemon.stopped")
-
-    def listening(self, *, what: str, address: str) -> None:
-        """A listener takes connections."""
-        self._log.info("listener.started", listener=what, address=address)
-
-    def part_up(self, part: str) -> None:
-        """A link works."""
-        self._log.info("part.up", part=part)
-
-    def part_down(self, part: str, reason: str) -> None:
-        """A link is lost or was never there."""
-        self._log.warning("part.down", part=part, reason=reason)
-
-    def quarantined(self, *, source: str, origin: str, ids: list[str], problems: int) -> None:
-        """A payload was refused and kept; the journal holds its bytes and the reasons."""
-        self._log.warning(
-            "message.quarantined", source=source, origin=origin, ids=ids, problems=problems
-        )
-
-    def webhook_refused(self, *, status: int) -> None:
-        """A request was not taken (401: who sent it is not known); said once a minute a status."""
-        self._log.warning("webhook.refused", status=status)
-
-    def drift(self, *, source: str, name: str) -> None:
-        """The schemas do not know this element or attribute; said once for each name."""
-        self._log.warning("schema.drift", source=source, name=name)
-
-    def intake_paused(self, *, reason: str) -> None:
-        """The journal cannot commit: nothing is taken or settled."""
-        self._log.error("intake.paused", reason=reason)
-
-    def intake_resumed(self) -> None:
-        """The journal commits again."""
-        self._log.info("intake.resumed")
-
-    def parked(self, *, sink: str, seq: int, reason: str) -> None:
-        """A sink refused an event for good."""
-        self._log.warning("event.parked", sink=sink, seq=seq, reason=reason)
-
-    def pruned(self, *, events: int) -> None:
-        """Retention removed events."""
-        self._log.info("journal.pruned", events=events)
-
-    def bug(self, *, where: str, error: BaseException) -> None:
-        """Something happened that this program did not foresee: its place, never its values."""
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        at = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
-        self._log.error("bug", where=where, error=type(error).__name__, at=at)
-
-    def journal_unavailable(self, *, sink: str, reason: str) -> None:
-        """A sink waits for the journal, to read events or to move its cursor; once an outage."""
-        self._log.error("journal.unavailable", sink=sink, reason=reason)
