@@ -98,7 +98,7 @@ async def bench(chosen: SinkOptions | None = None) -> AsyncIterator[Bench]:
         yield one
     finally:
         one.pump.finish()
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_everything_arrives_in_order_and_the_cursor_follows() -> None:
@@ -291,7 +291,7 @@ async def test_finishing_delivers_what_is_pending_but_does_not_wait_for_a_dead_s
     await one.journal.enroll({"scripted": True})
     ids = await one.append(*range(1, 6))
     one.pump.finish()
-    await asyncio.wait_for(one.pump.run(0), 5)
+    await asyncio.wait_for(one.pump.run(0), 60)
     assert one.sink.got == ids
 
     def dead(_: Sequence[Record]) -> Mapping[int, str]:
@@ -299,7 +299,7 @@ async def test_finishing_delivers_what_is_pending_but_does_not_wait_for_a_dead_s
 
     one.sink.behaviour = dead
     await one.append(6)
-    await asyncio.wait_for(one.pump.run(5), 5)
+    await asyncio.wait_for(one.pump.run(5), 60)
     assert await one.cursor() == 5
 
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 
 async def until(
-    condition: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0, what: str = ""
+    condition: Callable[[], bool | Awaitable[bool]], *, within: float = 60.0, what: str = ""
 ) -> None:
     """Return as soon as `condition` holds; fail after `within` seconds."""
     deadline = monotonic() + within

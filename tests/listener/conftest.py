@@ -50,7 +50,7 @@ class Wire:
         await self.writer.drain()
 
     async def answer(self) -> Answer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             status, *lines = head.strip().split("\r\n")
             headers = {
@@ -70,7 +70,7 @@ class Wire:
 
     async def ended(self) -> bool:
         """Whether the other side closes the connection."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read(1) == b""
             except ConnectionError:

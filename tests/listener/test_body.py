@@ -237,7 +237,7 @@ async def test_large_bodies_wait_for_each_other(bench: Any) -> None:
     opened.listener.route("/hold", hold)
     holding = [asyncio.ensure_future(opened.post(bytes(1000), path="/hold")) for _ in range(16)]
     for _ in holding:
-        await asyncio.wait_for(arrived.acquire(), 20)
+        await asyncio.wait_for(arrived.acquire(), 60)
     turned_away = await opened.post(b"x")
     release.set()
     assert {answer.status for answer in await asyncio.gather(*holding)} == {200}

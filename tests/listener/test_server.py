@@ -214,7 +214,7 @@ async def test_closing_is_bounded(bench: Any) -> None:
     async with opened.wire() as connection:
         await connection.send(b"POST /stuck HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         await taken.wait()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await opened.listener.__aexit__(None, None, None)
         assert await connection.ended()
     assert opened.errors == []

@@ -67,7 +67,7 @@ async def running(settings: RadialAmqpOptions) -> AsyncIterator[Running]:
     finally:
         work.source.stop()
         work.intake.release()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await work.task
 
 
@@ -214,7 +214,7 @@ async def test_a_mistake_in_the_intake_ends_the_source(
         await peer.publish(unique, bodies(1, 1000))
         source = RadialAmqp(quick(amqp_url, unique, f"{unique}-missing", prefetch=20))
         with pytest.raises(LookupError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await source.run(ground(intake(), RecordingStatus()))
         assert len(await peer.all(unique)) == 1000, "nothing was acknowledged"
 

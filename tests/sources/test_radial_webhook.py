@@ -121,7 +121,7 @@ async def start() -> AsyncIterator[Any]:
         for daemon in daemons:
             daemon.source.stop()
             daemon.desk.commit.set()
-            await asyncio.wait_for(asyncio.gather(daemon.running, return_exceptions=True), 20)
+            await asyncio.wait_for(asyncio.gather(daemon.running, return_exceptions=True), 60)
 
 
 async def test_a_message_is_handed_over_as_it_came(start: Any) -> None:
@@ -271,7 +271,7 @@ async def test_stopping_settles_what_was_taken_and_takes_no_more(start: Any) -> 
     assert not daemon.running.done()
     daemon.desk.commit.set()
     assert (await posting)[0] == 200
-    await asyncio.wait_for(daemon.running, 20)
+    await asyncio.wait_for(daemon.running, 60)
     assert len(daemon.desk.messages) == 1
 
 
@@ -286,7 +286,7 @@ async def test_a_source_stopped_before_it_runs_returns_at_once() -> None:
     source = RadialWebhook(RadialWebhookOptions(type="radial-webhook", name="hook"))
     source.stop()
     ground = Ground(intake=Desk(), status=Light(), webhooks=Listener(WebhooksSettings()))
-    await asyncio.wait_for(source.run(ground), 20)
+    await asyncio.wait_for(source.run(ground), 60)
 
 
 async def test_check_says_where_it_listens() -> None:
