@@ -428,10 +428,12 @@ async def test_only_a_link_that_lasted_starts_the_waits_anew(
     assert backoff.attempts[:4] == attempts
 
 
+@pytest.mark.parametrize("patience", [1, 30])
 async def test_a_stop_waits_little_for_a_broker_that_stands_still(
-    private_broker: PrivateBroker, unique: str
+    private_broker: PrivateBroker, unique: str, patience: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Well within the grace of a stop."""
+    """Well within the grace of a stop, however long the driver itself would wait."""
+    monkeypatch.setattr("consumer.amqp.link._Connection.READER_CLOSE_TIMEOUT", patience)
 
     async def receive(queue: str, batch: object) -> Awaitable[object]:
         raise AssertionError(f"{queue} {batch}")
@@ -450,6 +452,7 @@ async def test_a_stop_waits_little_for_a_broker_that_stands_still(
         supervisor.stop()
         async with asyncio.timeout(6):
             await running
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing of it goes on"
 
 
 # --- TLS -------------------------------------------------------------------------------------

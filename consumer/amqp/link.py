@@ -5,7 +5,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
@@ -37,15 +37,38 @@ class Queue(NamedTuple):
 
 
 class _Connection(Connection):
-    """The driver's, with less patience for the broker's goodbye."""
+    """The driver's, with less patience for the broker's goodbye, and leaving no task behind."""
 
     READER_CLOSE_TIMEOUT = _CLOSE_TIMEOUT
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._clearing: set[asyncio.Task[Any]] = set()
+
+    def _on_reader_done(self, task: "asyncio.Task[Any]") -> None:
+        """The driver starts a task here that clears up, and forgets it."""
+        before = asyncio.all_tasks()
+        super()._on_reader_done(task)
+        self._clearing = asyncio.all_tasks() - before
+
+    async def leave(self) -> None:
+        """Say goodbye, or go without; afterwards nothing of this connection is at work any more."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
+                await self.close()
+        tasks = self._writer_task, self._reader_task
+        for task in tasks:
+            task.cancel()  # they are done, unless the goodbye took too long
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(*self._clearing, return_exceptions=True)
 
 
 class Link:
     """An open connection. `trouble` is None until it is lost, and then says why."""
 
-    def __init__(self, connection: Connection, where: str) -> None:
+    def __init__(self, connection: _Connection, where: str) -> None:
         self.where = where
         self.trouble: Unavailable | None = None
         self._connection = connection
@@ -131,10 +154,8 @@ class Link:
             await channel.exchange_declare(name, passive=True, timeout=_RPC_TIMEOUT)
 
     async def close(self) -> None:
-        """Close the connection and with it its channels, within two seconds."""
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
-                await self._connection.close()
+        """Close the connection and with it its channels, within three seconds."""
+        await self._connection.leave()
 
 
 def _queue(name: str, found: QueueFrames.DeclareOk) -> Queue:
