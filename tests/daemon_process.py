@@ -93,7 +93,7 @@ listen = "{self.public.removeprefix("http://")}"
             assert self._process.poll() is None, f"the daemon ended:\n{self.log.read_text()}"
             return (await self.readiness())[0] == 200
 
-        await until(answers, within=30, what="the daemon is ready")
+        await until(answers, what="the daemon is ready")
 
     async def readiness(self) -> tuple[int, dict[str, Any]]:
         """Status and body of `/readyz`; 0 where nobody answers."""
@@ -120,7 +120,7 @@ listen = "{self.public.removeprefix("http://")}"
         self._process.kill()
         await asyncio.to_thread(self._process.wait)
 
-    async def stop(self, number: int = signal.SIGTERM, *, within: float = 30.0) -> int:
+    async def stop(self, number: int = signal.SIGTERM, *, within: float = 60.0) -> int:
         """Ask the daemon to stop and return its exit status."""
         assert self._process is not None
         self._process.send_signal(number)
