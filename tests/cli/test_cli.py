@@ -148,7 +148,7 @@ def test_an_operating_system_error_from_elsewhere_is_a_bug(
 
 def test_an_output_that_is_closed_is_no_bug() -> None:
     done = subprocess.run(
-        ["/bin/sh", "-c", f"{sys.executable} -m consumer schema event >&-"],
+        ["/bin/sh", "-c", 'exec "$0" -m consumer schema event >&-', sys.executable],
         stderr=subprocess.PIPE,
         check=False,
     )
