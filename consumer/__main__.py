@@ -25,6 +25,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name (default: those of the process); its exit status."""
+    _keep_standard_descriptors()
     try:
         status = cli.main(arguments, prog_name="backorder-consumer", standalone_mode=False)
         if sys.stdout is not None:  # None: it was closed before this program began
@@ -43,6 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort of the whole program
         return _told(error)
     return status if isinstance(status, int) else 0
+
+
+def _keep_standard_descriptors() -> None:
+    """Put nothing where input, output or errors were closed before this program began.
+
+    A file or an event loop would get that number otherwise, and with it whatever C libraries have
+    to say there; ended so, uvloop aborts.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
 
 
 def _while_writing(error: OSError) -> bool:

@@ -38,7 +38,7 @@ def is_table(origin: Any) -> bool:
 def is_text(annotation: Any) -> bool:
     """Whether values are written as strings, so that `KEY_file` makes sense.
 
-    Beside strings these are choices and the types of `consumer.settings` that parse one.
+    Beside strings these are choices and the types of `consumer.values` that parse one.
     """
     return any(
         (get_origin(arm) is Literal and all(isinstance(name, str) for name in get_args(arm)))

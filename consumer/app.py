@@ -225,14 +225,23 @@ class Daemon:
         await self._cancel(tasks)
 
     async def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """End tasks, and tell of each that died, once: some are cancelled on two ways out."""
         for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         for task in tasks:
-            with suppress(asyncio.CancelledError):
-                try:
-                    await task
-                except Exception as error:  # noqa: BLE001 - told, and the stop goes on
-                    self._log.bug(where=task.get_name(), error=error)
+            if task in self._tasks:
+                self._tasks.remove(task)
+                self._tell_end(task)
+
+    def _tell_end(self, task: asyncio.Task[None]) -> None:
+        """Tell what a task died of, if it did. `await` would cut off the place that it died at."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Unusable):
+            self._log.part_down(task.get_name(), str(error))
+        elif error is not None:
+            self._log.bug(where=task.get_name(), error=error)
 
     # --- what operators see ------------------------------------------------------------------
 

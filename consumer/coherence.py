@@ -4,6 +4,7 @@ Here stands what would otherwise end a daemon that has just been started. Whethe
 and whether a certificate is any good, is found out later, by `check --connect`.
 """
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -82,20 +83,32 @@ def check_files(
     schemas = sections.get("schemas")
     if schemas and schemas.directory:
         path: KeyPath = ("schemas", "directory")
-        directory = Path(schemas.directory)
-        if not directory.exists():
-            decoder.mistaken_value(path, f"there is no directory {directory}")
-        elif not directory.is_dir():
-            decoder.mistaken_value(path, f"{directory} is no directory; name the one with the XSDs")
+        name = schemas.directory
+        mode = _mode(decoder, path, name, wanted="directory")
+        if mode and not stat.S_ISDIR(mode):
+            decoder.mistaken_value(path, f"{name} is no directory; name the one with the XSDs")
     for path, tls in _tls_tables(sections, sources, sinks):
         for key in _FILES_OF_TLS:
             name = getattr(tls, key, "")
             if not isinstance(name, str) or not name:
                 continue
-            if not Path(name).exists():
-                decoder.mistaken_value((*path, key), f"there is no file {name}")
-            elif Path(name).is_dir():
+            mode = _mode(decoder, (*path, key), name, wanted="file")
+            if mode and stat.S_ISDIR(mode):
                 decoder.mistaken_value((*path, key), f"{name} is a directory; name a PEM file")
+
+
+def _mode(decoder: Decoder, path: KeyPath, name: str, *, wanted: str) -> int | None:
+    """The mode of what stands at `name`; None, after a mistake, where nothing can be found there.
+
+    `Path.exists` and its like raise where a directory above may not be searched.
+    """
+    try:
+        return Path(name).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character
+        decoder.mistaken_value(path, f"there is no {wanted} {name}")
+    except OSError as error:
+        decoder.mistaken_value(path, f"{name} cannot be read: {error.strerror}")
+    return None
 
 
 def _tls_tables(

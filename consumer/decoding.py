@@ -206,6 +206,9 @@ class Decoder:
             self.mistake(path, f"{reason}; set it, or write ${{{name}:-default}}")
             return ""
         value = value or ""
+        if not _is_text(value):
+            self.mistake(path, f"the environment variable {name} is not UTF-8 text")
+            return ""
         self._hide(path, value, match[0])
         return value
 
@@ -218,28 +221,46 @@ class Decoder:
         name = self._leaf(str, item, path)
         if len(self.mistakes) != before:
             return None
-        file = self._directory / name
-        try:
-            with file.open("rb") as opened:
-                content = opened.read(_LARGEST_FILE + 1)
-            text = content.decode().removesuffix("\n").removesuffix("\r")
-        except OSError as error:
-            self.mistaken_value(path, f"{file} cannot be read: {error.strerror}")
-            return None
-        except UnicodeDecodeError:
-            self.mistaken_value(path, f"{file} is not UTF-8 text")
-            return None
-        if len(content) > _LARGEST_FILE:
-            self.mistaken_value(path, f"{file} is larger than 64 KiB; that is no value for a key")
-            return None
-        if not text:
-            self.mistaken_value(path, f"{file} is empty; write the value into it")
+        text = self._content(self._directory / name, path)
+        if text is None:
             return None
         self._hide(path, text, f"the content of {item}")
         return self._convert(annotation, text, path, strict=False)
 
+    def _content(self, file: Path, path: KeyPath) -> str | None:
+        """The value in a file; None, after a mistake, where there is none."""
+        reason = None
+        text = ""
+        try:
+            with file.open("rb") as opened:
+                content = opened.read(_LARGEST_FILE + 1)
+            text = content.decode().removesuffix("\n").removesuffix("\r")
+            if len(content) > _LARGEST_FILE:
+                reason = f"{file} is larger than 64 KiB; that is no value for a key"
+            elif not text:
+                reason = f"{file} is empty; write the value into it"
+        except OSError as error:
+            reason = f"{file} cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            reason = f"{file} is not UTF-8 text"
+        except ValueError:  # about the name itself
+            reason = "must be the name of a file; it has a null character in it"
+        if reason:
+            self.mistaken_value(path, reason)
+            return None
+        return text
+
 
 # --- single values ---------------------------------------------------------------------------
+
+
+def _is_text(value: str) -> bool:
+    """Whether there are only characters in it; bytes that were none become half a pair each."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _collected(origin: Any, items: list[Any]) -> Any:

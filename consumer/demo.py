@@ -10,8 +10,8 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from consumer import config, plugins
 from consumer.app import Daemon
+from consumer.errors import Unusable
 from consumer.event import Event
 from consumer.journal.sqlite import SqliteJournal
 from consumer.ports import Journal
@@ -106,7 +107,8 @@ class Demo:
 
     async def run(self, seconds: float | None, asked: asyncio.Event) -> bool:
         """Run for so many seconds, or until `asked`; True if everything arrived everywhere."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        with _making(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
             amqp_url = await self._start_broker(stack)
             if amqp_url:
@@ -137,7 +139,8 @@ class Demo:
 
     def _configure(self, amqp_url: str | None, webhook: str, admin: str) -> Settings:
         file = self._directory / "consumer.toml"
-        file.write_text(configuration(self._directory, amqp_url, webhook, admin))
+        with _making(file):
+            file.write_text(configuration(self._directory, amqp_url, webhook, admin))
         self._say(f"configuration, journal and events are in {self._directory}/")
         return config.load(
             file,
@@ -167,6 +170,8 @@ class Demo:
         running = asyncio.create_task(daemon.run(stop_daemon))
         sending = [asyncio.create_task(sender.send(stop_sending)) for sender in self._senders]
         waiting = asyncio.create_task(asked.wait())
+        handed_over = asyncio.create_task(asyncio.wait(sending))
+        arrivals: dict[str, set[Fact]] = {}
         try:
             await asyncio.wait(
                 [waiting, running, *sending],
@@ -174,13 +179,18 @@ class Demo:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             stop_sending.set()
-            await asyncio.wait(sending, timeout=_SECONDS_TO_ARRIVE)
-            for sender in sending:
-                if sender.done():
-                    sender.result()  # one that broke off is a failure, and no events to count
-            arrivals = await self._everything_arrived(settings, running)
+            await asyncio.wait(
+                [handed_over, running],
+                timeout=_SECONDS_TO_ARRIVE,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not running.done():  # one that died takes nothing any more; below it tells why
+                for sender in sending:
+                    if sender.done():
+                        sender.result()  # one that broke off is a failure, and no events to count
+                arrivals = await self._everything_arrived(settings, running)
         finally:
-            for task in (waiting, *sending):
+            for task in (waiting, handed_over, *sending):
                 task.cancel()
             stop_daemon.set()
             await running
@@ -238,6 +248,16 @@ class Demo:
         complete = bool(arrivals) and all(everything <= got for got in arrivals.values())
         self._say("every simulated event reached every sink" if complete else "events are missing")
         return complete
+
+
+@contextmanager
+def _making(path: Path) -> Iterator[None]:
+    """A failure to make a file or a directory, as what a person can do about it."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{path} cannot be written: {error.strerror}"
+        raise Unusable(reason, "Start the demonstration where you may make files") from error
 
 
 def _fact(body: bytes) -> Fact:

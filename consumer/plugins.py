@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from consumer.errors import Unusable
+from consumer.schema_documents import check_options
 from consumer.settings import SinkOptions, SourceOptions
 
 Options = TypeVar("Options", bound=SourceOptions | SinkOptions)
@@ -71,6 +72,13 @@ class Plugins(Mapping[str, type[Any]], Generic[Options]):
                 f" consumer.settings.{self.base.__name__}",
                 "Report this to that package's authors",
             )
+        try:
+            check_options(options)
+        except Exception as error:
+            raise Unusable(
+                f"{what} has an option of a type that a configuration cannot hold",
+                "Report this to that package's authors",
+            ) from error
         return class_
 
 

@@ -70,6 +70,14 @@ def config_schema(
     }
 
 
+def check_options(options: type[Struct]) -> None:
+    """Raises TypeError where an option is of a type that no configuration can hold.
+
+    Whatever else describing it raises comes from the code of these options.
+    """
+    _Definitions().part("options", "", options)
+
+
 def written(value: object) -> Any:
     """A default as a file would write it."""
     if isinstance(value, Duration):
@@ -176,8 +184,7 @@ def _said_about(key: str, type_: type[Struct]) -> str:
 
 
 def _described(type_: type) -> Document:
-    """What a type with a unit says about itself."""
-    try:
-        return dict(type_.schema)  # type: ignore[attr-defined]  # the next line says what if not
-    except AttributeError:
-        raise NotImplementedError from None
+    """What a type with a unit says about itself; one that cannot read itself is none of them."""
+    if not (hasattr(type_, "schema") and hasattr(type_, "parse")):
+        raise NotImplementedError
+    return dict(type_.schema)

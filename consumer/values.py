@@ -107,9 +107,23 @@ def redacted(url: str) -> str:
 def split_listen(listen: str) -> tuple[str, int]:
     """`host:port` in two; ValueError where it is neither. IPv6 hosts stand in brackets."""
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]+):(\d{1,5})", listen)
-    if not match or int(match[2]) > _HIGHEST_PORT:
+    if not match or int(match[2]) > _HIGHEST_PORT or not _is_host(match[1]):
         raise ValueError('not an address to listen on; write "host:port", such as "127.0.0.1:8081"')
     return match[1].strip("[]"), int(match[2])
+
+
+def join_listen(host: str, port: int) -> str:
+    """The reverse of `split_listen`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host can be looked up: its labels are neither empty nor too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

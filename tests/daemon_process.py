@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -14,21 +13,15 @@ from typing import Any
 
 import aiohttp
 
+from consumer.simulators.broker_home import free_port
 from waiting import until
-
-
-def free_port() -> int:
-    """A TCP port that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class DaemonProcess:
     """`backorder-consumer run` on a configuration of the test's own, in a directory of its own.
 
     `sources_and_sinks` is TOML; journal, admin listener and public listener are added to it.
+    `redirections` are the shell's.
     """
 
     def __init__(
@@ -39,6 +32,7 @@ class DaemonProcess:
         webhooks: str = "",
         extra: str = "",
         environ: Mapping[str, str] | None = None,
+        redirections: str = "",
     ) -> None:
         self.directory = directory
         self.admin = f"http://127.0.0.1:{free_port()}"
@@ -47,6 +41,7 @@ class DaemonProcess:
         self.log = directory / "daemon.log"
         self.config = directory / "consumer.toml"
         self._environ = {**os.environ, **(environ or {})}
+        self._redirections = redirections
         self._process: subprocess.Popen[bytes] | None = None
         self.config.write_text(
             f"""
@@ -75,9 +70,10 @@ listen = "{self.public.removeprefix("http://")}"
 
     def start(self) -> None:
         """Start the daemon; does not wait for anything."""
+        command = [sys.executable, "-m", "consumer", "run", "-c", str(self.config)]
         with self.log.open("ab") as log, (self.directory / "stdout").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "consumer", "run", "-c", str(self.config)],
+                ["/bin/sh", "-c", f'exec "$@" {self._redirections}', "sh", *command],
                 cwd=self.directory,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """Connecting to a real RabbitMQ: TLS, several addresses, and the reasons a user is given."""
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import UTC, datetime
@@ -25,7 +26,10 @@ from consumer.amqp import (
     Publisher,
     Subscription,
     Supervisor,
+    check_urls,
 )
+from consumer.amqp.channel import LeanChannel
+from consumer.amqp.deadlines import cut_short
 from consumer.amqp.lenient import LenientReader
 from consumer.errors import Unavailable
 from consumer.retry import Backoff
@@ -54,6 +58,38 @@ async def trouble(*urls: str, **more: Any) -> str:
 
 
 # --- addresses and credentials ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://user:hunter2@rabbit..example.com/",
+        f"amqp://user:hunter2@{'rabbit' * 11}.example.com/",
+        "amqp://user:hunter2@xn--a/",
+        "amqp://user:hunter2@rab\0bit/",
+        "amqp://user:hunter2@rab\u200dbit/",
+        "amqp://user:hun\\ter2@rabbit/",
+        "amqp://user:hunter2@rabbit/?cadata=x",
+        "amqps://user:hunter2@rabbit/vhost?no_verify_ssl=1",
+    ],
+)
+def test_what_the_driver_would_trip_over_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"urls: the URL is not of the form amqps://") as caught:
+        check_urls([Secret(url)], None)
+    assert "ter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://rabbit",
+        "amqps://user:p%5Cw%3F@rabbit.example.com:5671/a%2Fb",
+        "amqp://user:pw@[::1]:5672/",
+        "amqp://user:pw@bücher.example/",
+    ],
+)
+def test_what_can_be_dialled_is_not_refused(url: str) -> None:
+    check_urls([Secret(url)], None)
 
 
 async def test_addresses_are_tried_in_turn(amqp_url: str) -> None:
@@ -426,6 +462,89 @@ async def test_only_a_link_that_lasted_starts_the_waits_anew(
     supervisor.stop()
     await running
     assert backoff.attempts[:4] == attempts
+
+
+class Fleeting(LeanChannel):
+    """A channel whose connection is lost when the broker has just begun to deliver."""
+
+    async def basic_consume(self, *args: Any, **kwargs: Any) -> Any:
+        answer = await super().basic_consume(*args, **kwargs)
+        await self.connection.close()
+        await asyncio.sleep(0.05)
+        return answer
+
+
+async def test_a_subscription_of_the_last_moment_is_not_taken_for_a_link(
+    amqp_url: str, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.amqp.link.LeanChannel", Fleeting)
+
+    async def receive(queue: str, batch: object) -> Awaitable[object]:
+        raise AssertionError(f"{queue} {batch}")
+
+    status = RecordingStatus()
+    supervisor = Supervisor(
+        Dialer(LinkSettings(urls=(Secret(amqp_url),), name="test")),
+        Consumption(
+            queues=[unique], prefetch=1, declare=True, watch=30, backoff=Backoff(initial=1, most=1)
+        ),
+    )
+    running = asyncio.create_task(supervisor.run(receive, status))
+    await until(lambda: bool(status.said))
+    await asyncio.sleep(0.2)
+    supervisor.stop()
+    await running
+    assert None not in status.said
+    async with rabbit(amqp_url) as peer:
+        await peer.channel.queue_delete(unique)
+
+
+class Reluctant(Dialer):
+    """A dialer that never gets through, and takes its time to give up."""
+
+    def __init__(self, settings: LinkSettings) -> None:
+        super().__init__(settings)
+        self.dialling, self.leaving, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def dial(self) -> Link:
+        self.dialling.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.leaving.set()
+            await self.left.wait()
+        raise AssertionError
+
+
+async def test_a_stop_may_be_asked_for_twice() -> None:
+    async def receive(queue: str, batch: object) -> Awaitable[object]:
+        raise AssertionError(f"{queue} {batch}")
+
+    dialer = Reluctant(LinkSettings(urls=(), name="test"))
+    supervisor = Supervisor(
+        dialer,
+        Consumption(
+            queues=["q"], prefetch=1, declare=False, watch=30, backoff=Backoff(initial=1, most=1)
+        ),
+    )
+    running = asyncio.create_task(supervisor.run(receive, RecordingStatus()))
+    async with asyncio.timeout(60):
+        await dialer.dialling.wait()
+        supervisor.stop()
+        await dialer.leaving.wait()
+        supervisor.stop()
+        dialer.left.set()
+        await running
+
+
+async def test_a_wait_is_cut_short_once() -> None:
+    cut_short(None)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60) as wait:
+            cut_short(wait)
+            await asyncio.Event().wait()
+    cut_short(wait)
+    assert wait.expired()
 
 
 @pytest.mark.parametrize("patience", [1, 30])

@@ -507,6 +507,36 @@ def test_an_empty_variable_is_a_value_only_where_a_default_says_so() -> None:
     assert read('[admin]\ntoken = "${TOKEN:-}"', TOKEN="").admin.token.reveal() == ""
 
 
+def test_a_variable_that_is_no_text_is_a_mistake_and_not_shown() -> None:
+    value = os.fsdecode(b"hunter2-hunter2-\xff")
+    for written in ("${K}", "${K:-default}"):
+        text = f'[privacy]\nparties = "hashed"\nkey = "{written}"'
+        assert mistakes(text, K=value) == [
+            "line 3: privacy.key: the environment variable K is not UTF-8 text"
+        ]
+
+
+def test_a_null_character_is_in_no_name_of_a_file() -> None:
+    assert mistakes('[admin]\ntoken_file = "a\\u0000b"\n') == [
+        "line 2: admin.token_file: must be the name of a file; it has a null character in it"
+    ]
+    assert mistakes('[schemas]\ndirectory = "a\\u0000b"\n') == [
+        "line 2: schemas.directory: there is no directory a\0b"
+    ]
+
+
+def test_what_may_not_be_looked_for_is_told() -> None:
+    # Too long a name fails as a directory does that may not be searched, whoever runs the test.
+    name = "n" * 256
+    assert mistakes(
+        f'[schemas]\ndirectory = "{name}"\n[webhooks]\ntls.certificate = "{name}"\n'
+        'tls.key = "/dev/null"\n'
+    ) == [
+        f"line 2: schemas.directory: {name} cannot be read: File name too long",
+        f"line 4: webhooks.tls.certificate: {name} cannot be read: File name too long",
+    ]
+
+
 def test_the_file_is_the_one_named_then_that_of_the_environment_then_here() -> None:
     named = Path("named.toml")
     assert config.find(named, {"BACKORDER_CONFIG": "elsewhere.toml"}) == named

@@ -183,12 +183,14 @@ async def test_who_can_wait_waits_and_order_holds_across_the_failure(schemas: Sc
 
 
 async def test_large_payloads_are_understood_off_the_loop_and_in_order(schemas: Schemas) -> None:
-    bench = Bench(schemas, settings=IntakeSettings(offload_above=Size(3000)))
+    watched = WatchedSchemas(schemas)
+    bench = Bench(watched, settings=IntakeSettings(offload_above=Size(3000)))
     padded = sample("1").body.replace(b"</OrderBackorder>", b" " * 5000 + b"</OrderBackorder>")
     committed = await bench.intake.accept([message(body=padded), sample("2")])
     assert [outcome.accepted for outcome in await committed] == [1, 1]
     records = await bench.journal.read(0, limit=10)
     assert [record.subject for record in records] == ["1/1", "2/1"]
+    assert watched.asked == [("examine", False), ("glance", True)]
 
 
 class WatchedSchemas(Schemas):

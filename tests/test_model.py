@@ -51,6 +51,12 @@ def test_an_event_encodes_to_the_same_bytes_each_time_and_reads_back() -> None:
     assert msgspec.json.decode(one.encode(), type=Event) == one
 
 
+@pytest.mark.parametrize("name", ["id", "source", "subject"])
+def test_an_event_has_an_id_a_source_and_a_subject(name: str) -> None:
+    with pytest.raises(ValueError, match="an event needs an id, a source and a subject"):
+        msgspec.structs.replace(event(1), **{name: ""})
+
+
 def test_extension_attributes_are_absent_where_there_is_nothing_to_say() -> None:
     assert b'"drift"' not in event(1).encode()
     assert b'"traceparent"' not in event(1).encode()

@@ -13,6 +13,8 @@ BUILT_IN_SOURCES = ["radial-amqp", "radial-webhook"]
 BUILT_IN_SINKS = ["amqp", "file", "http", "stdout"]
 
 PRINTER = """
+from pathlib import Path
+
 from consumer.settings import SinkOptions
 
 class PrinterOptions(SinkOptions, frozen=True, kw_only=True):
@@ -21,10 +23,21 @@ class PrinterOptions(SinkOptions, frozen=True, kw_only=True):
 class Printer:
     Options = PrinterOptions
 
+class Describable:
+    schema = {"type": "string"}
+
 class Bare: ...
 
 class Stranger:
     class Options: ...
+
+class Pathlike:
+    class Options(SinkOptions, frozen=True, kw_only=True):
+        spool: Path
+
+class Unreadable:
+    class Options(SinkOptions, frozen=True, kw_only=True):
+        spool: Describable
 
 def function(): ...
 """
@@ -106,6 +119,16 @@ def test_a_name_that_nobody_offers_is_a_missing_key() -> None:
         (
             "acme_printer:Stranger",
             "has no attribute Options that derives from consumer.settings.SinkOptions",
+            "Report this to that package's authors",
+        ),
+        (
+            "acme_printer:Pathlike",
+            "has an option of a type that a configuration cannot hold",
+            "Report this to that package's authors",
+        ),
+        (
+            "acme_printer:Unreadable",
+            "has an option of a type that a configuration cannot hold",
             "Report this to that package's authors",
         ),
     ],

@@ -157,7 +157,7 @@ def _in_memory(message: bytes) -> Iterator[etree._Element]:
     """The root keeps its name and its place."""
     size = sum(1 for _ in etree.fromstring(message).iter())
     for index in range(size):
-        for mutation in _MUTATIONS if index else _MUTATIONS[-4:]:
+        for mutation in _MUTATIONS if index else _MUTATIONS[-5:]:
             root = etree.fromstring(message)
             mutation(list(root.iter())[index])
             yield root
@@ -344,4 +344,23 @@ def test_a_pattern_that_is_none(own: Path) -> None:
         '<xs:minLength value="1"/>',
         '<xs:minLength value="1"/><xs:pattern value="[a-z&#38;&#38;[b]]("/>',
     )
-    assert "Checkout-Datatypes-1.0.xsd" in _refusal(own)
+    told = _refusal(own)
+    assert "Checkout-Datatypes-1.0.xsd" in told
+    assert "is not a valid regular expression. Put Radial's complete set there" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [
+        ("Checkout-Datatypes-1.0.xsd", '<xs:minLength value="1"/>'),
+        ("Order-Backorder-Event-1.0.xsd", '<xs:enumeration value="Pre-Sell"/>'),
+    ],
+)
+def test_what_only_xmlschema_objects_to_is_named_with_file_and_line(
+    own: Path, name: str, old: str
+) -> None:
+    file = own / name
+    _edit(file, old, f'<!-- bounds\nthe wrong way around -->\n<xs:pattern value="a{{3,1}}"/>{old}')
+    lines = file.read_text().splitlines()
+    line = 1 + next(number for number, text in enumerate(lines) if "{3,1}" in text)
+    assert f"{file}:{line}: min repeat greater than max repeat" in _refusal(own)

@@ -1,6 +1,9 @@
+import errno
+import io
 import json
 import logging
 import sys
+from typing import Literal
 
 import pytest
 
@@ -58,6 +61,31 @@ def test_a_bug_is_told_by_its_place_not_by_its_values(capsys: pytest.CaptureFixt
     assert "email@example.com" not in said
     assert json.loads(said)["at"].startswith(__file__)
     assert sys.exc_info() == (None, None, None)
+
+
+class Unwritable(io.StringIO):
+    """Standard error on a full disk."""
+
+    def write(self, _text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("stream", [Unwritable(), None], ids=["full", "closed"])
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stream: Unwritable | None,
+    format: Literal["json", "console"],
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure_log(LogSettings(format=format))
+    Log().intake_paused(reason="disk full")
+    logging.getLogger("somelibrary").error("anything")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_gauges_follow_the_journal() -> None:

@@ -319,6 +319,10 @@ def test_the_wrong_namespace_is_called_that(
         (changed(DOCUMENTED, "Prussia", "&Prussia;"), "36:", "an entity that XML does not"),
         (changed(DOCUMENTED, "Prussia", "AT&T"), "36:", "a bare '&'"),
         (DOCUMENTED.replace(b"King", b"K\xf6nig"), "36:", "bytes that do not fit"),
+        (b'<a xmlns="urn:a b"/>', "1:", "a namespace that is not a URI"),
+        (b'<a xmlns:p=""/>', "1:", "a namespace prefix that is declared wrongly"),
+        (b'<a xmlns:xml="urn:x"/>', "1:", "a namespace prefix that is declared wrongly"),
+        (b"<p:a/>", "1:", "a namespace prefix that is not declared"),
         (changed(DOCUMENTED, "UTF-8", "UTF-8000"), "1:", "an encoding that is not supported"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Durations: what is read, and where nothing at all is no duration."""
+"""Durations and addresses: what is read, and what is none."""
 
 import re
 
@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from consumer.settings import JournalSettings, StopSettings, WebhooksSettings
-from consumer.values import Duration, PositiveDuration, parse_value
+from consumer.values import Duration, PositiveDuration, join_listen, parse_value, split_listen
 
 
 @pytest.mark.parametrize("text", ["1ms", "0.5s", "10m", "100h", "30d", "0s", "0.0m", "00ms"])
@@ -36,3 +36,24 @@ def test_zero_is_refused_where_it_makes_no_sense(table: type[msgspec.Struct], ke
 
 def test_a_stop_may_wait_for_nothing() -> None:
     assert msgspec.convert({"grace": "0s"}, StopSettings, dec_hook=parse_value).grace == Duration(0)
+
+
+@pytest.mark.parametrize(
+    ("listen", "host"),
+    [
+        ("127.0.0.1:80", "127.0.0.1"),
+        ("[::1]:80", "::1"),
+        ("shop.example.:80", "shop.example."),
+        (f"{'a' * 63}.example:80", f"{'a' * 63}.example"),
+    ],
+)
+def test_an_address_to_listen_on(listen: str, host: str) -> None:
+    assert split_listen(listen) == (host, 80)
+    assert join_listen(host, 80) == listen
+
+
+@pytest.mark.parametrize("host", ["127.0.0..1", ".example", f"{'a' * 64}.example"])
+def test_a_host_that_cannot_be_looked_up_is_no_address(host: str) -> None:
+    with pytest.raises(ValueError, match='write "host:port"') as caught:
+        split_listen(f"{host}:80")
+    assert not isinstance(caught.value, UnicodeError)

@@ -16,7 +16,7 @@ from msgspec import Struct, json
 from consumer.board import PartState
 from consumer.errors import Unusable
 from consumer.settings import AdminSettings
-from consumer.values import split_listen
+from consumer.values import join_listen, split_listen
 
 _OPEN = frozenset({"/healthz", "/readyz"})
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,8 +67,8 @@ class Admin:
                 f"[admin] listen = {self._settings.listen!r}: {error.strerror or error}",
                 "Choose a free address, or stop what uses this one",
             ) from error
-        bound = self._runner.addresses[0]
-        self.address = f"{bound[0]}:{bound[1]}"
+        host, port = self._runner.addresses[0][:2]
+        self.address = join_listen(host, port)
         return self
 
     async def __aexit__(
@@ -85,7 +85,8 @@ class Admin:
     ) -> web.StreamResponse:
         token = self._settings.token.reveal()
         if token and request.path not in _OPEN:
-            given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+            given = given.strip() if scheme.lower() == "bearer" else ""
             if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
                 raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)

@@ -10,6 +10,7 @@ Rules
 
     options.py       what a user can configure about a link
     trouble.py       driver errors → reasons
+    deadlines.py     how long an answer is waited for, and waiting no longer
     lenient.py       what a sender put beside a body never ends a connection
     link.py          one connection, tried at several addresses in turn
     channel.py       a channel whose deliveries and confirms cost no task each

@@ -14,6 +14,7 @@ from pamqp.commands import Queue as QueueFrames
 from yarl import URL
 
 from consumer.amqp.channel import Happening, LeanChannel
+from consumer.amqp.deadlines import RPC_TIMEOUT
 from consumer.amqp.lenient import LenientTransports
 from consumer.amqp.options import AmqpTls, LinkSettings
 from consumer.amqp.trouble import hung_up, reason, translated
@@ -24,7 +25,6 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 # Of a broker that stands still, too, a program takes leave within the seconds that it may take.
 _CLOSE_TIMEOUT = 1
-_RPC_TIMEOUT = 15.0
 _PORTS = {"amqp": 5672, "amqps": 5671}
 
 
@@ -111,7 +111,7 @@ class Link:
                 raise self.trouble
             channel = LeanChannel(self._connection, number, happened or (lambda _: None))
             channels[number] = channel
-            await channel.open(timeout=_RPC_TIMEOUT)
+            await channel.open(timeout=RPC_TIMEOUT)
         if lost is not None:
             tell = lost
             channel.closing.add_done_callback(
@@ -133,7 +133,7 @@ class Link:
         The broker closes the channel then.
         """
         with translated(self.where):
-            found = await channel.queue_declare(name, passive=True, timeout=_RPC_TIMEOUT)
+            found = await channel.queue_declare(name, passive=True, timeout=RPC_TIMEOUT)
         return _queue(name, found)
 
     async def make_queue(self, name: str, arguments: Mapping[str, str] | None = None) -> None:
@@ -145,13 +145,13 @@ class Link:
         async with self.channel() as channel:
             with translated(self.where, f"declaring queue {name}"):
                 await channel.queue_declare(
-                    name, durable=True, arguments=dict(arguments or {}), timeout=_RPC_TIMEOUT
+                    name, durable=True, arguments=dict(arguments or {}), timeout=RPC_TIMEOUT
                 )
 
     async def exchange(self, channel: Channel, name: str) -> None:
         """Look at an exchange without touching it; `Unavailable` where it is missing."""
         with translated(self.where):
-            await channel.exchange_declare(name, passive=True, timeout=_RPC_TIMEOUT)
+            await channel.exchange_declare(name, passive=True, timeout=RPC_TIMEOUT)
 
     async def close(self) -> None:
         """Close the connection and with it its channels, within three seconds."""

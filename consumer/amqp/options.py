@@ -5,6 +5,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+from yarl import URL
 
 from consumer.settings import Section
 from consumer.values import Duration, Secret
@@ -68,7 +69,8 @@ def check_urls(urls: Sequence[Secret], tls: AmqpTls | None, *, key: str = "urls"
         if scheme is None:
             raise ValueError(
                 f"{key}: {which} is not of the form amqps://user:password@host:port/vhost"
-                " (special characters percent-encoded, such as %2F for a slash)"
+                " (special characters percent-encoded, such as %2F for a slash;"
+                " settings behind a ? are not taken)"
             )
         if tls is not None and scheme != "amqps":
             raise ValueError(f"tls is given, but {which} does not begin with amqps://")
@@ -79,6 +81,11 @@ def _scheme(url: Secret) -> str | None:
     try:
         parts = urlsplit(url.reveal())
         _ = parts.port  # raises where it is no number
+        # As the driver and the resolver do later, where the error would end the daemon.
+        host = URL(url.reveal()).host or ""
+        host.encode("idna")
     except ValueError:
         return None
-    return parts.scheme if parts.scheme in _SCHEMES and parts.hostname else None
+    # The driver takes settings from a query, and a host with a NUL goes as far as the resolver.
+    usable = parts.scheme in _SCHEMES and host and "\0" not in host and not parts.query
+    return parts.scheme if usable else None

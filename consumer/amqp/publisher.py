@@ -27,11 +27,11 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from consumer.amqp.channel import Confirm, Happening, LeanChannel, Returned
+from consumer.amqp.deadlines import RPC_TIMEOUT, cut_short
 from consumer.amqp.link import Link
 from consumer.amqp.trouble import translated
 from consumer.errors import Unavailable
 
-_RPC_TIMEOUT = 15.0
 _WRITE = 64 << 10
 _PERSISTENT = 2
 _APP = "backorder-consumer"
@@ -75,7 +75,7 @@ class Publisher:
         async with link.channel(self._happened, self._lose) as channel:
             self._channel = channel
             with translated(link.where):
-                await channel.confirm_delivery(timeout=_RPC_TIMEOUT)
+                await channel.confirm_delivery(timeout=RPC_TIMEOUT)
             yield self
 
     async def publish(self, letters: Sequence[Letter], *, within: float) -> Mapping[str, str]:
@@ -241,5 +241,4 @@ class Publisher:
     def _lose(self, trouble: Unavailable) -> None:
         self.trouble = self.trouble or trouble
         self._answered.set()
-        if self._deadline is not None:
-            self._deadline.reschedule(asyncio.get_running_loop().time())
+        cut_short(self._deadline)

@@ -14,11 +14,11 @@ from aiormq.exceptions import ChannelInvalidStateError
 from pamqp.commands import Basic
 
 from consumer.amqp.channel import Delivery, Happening, LeanChannel
+from consumer.amqp.deadlines import RPC_TIMEOUT, cut_short
 from consumer.amqp.link import Link
 from consumer.amqp.trouble import translated
 from consumer.errors import Unavailable
 
-_RPC_TIMEOUT = 15.0
 # A stop waits for it; what comes later than that is delivered again, to whoever consumes next.
 _CANCEL_TIMEOUT = 1.0
 _TAG = "backorder-consumer"
@@ -54,8 +54,8 @@ class Subscription:
             await link.queue(channel, queue)
             with translated(link.where, queue):
                 channel.on_consumer_cancel_callbacks.add(self._cancelled)
-                await channel.basic_qos(prefetch_count=prefetch, timeout=_RPC_TIMEOUT)
-                await channel.basic_consume(queue, _unused, consumer_tag=_TAG, timeout=_RPC_TIMEOUT)
+                await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_TIMEOUT)
+                await channel.basic_consume(queue, _unused, consumer_tag=_TAG, timeout=RPC_TIMEOUT)
             yield self
 
     def _happened(self, happening: Happening) -> None:
@@ -71,8 +71,7 @@ class Subscription:
         """The channel, or our belief in it, is gone: what was not taken is delivered again."""
         self._waiting.clear()
         self._end(trouble)
-        if self._writing is not None:
-            self._writing.reschedule(asyncio.get_running_loop().time())
+        cut_short(self._writing)
 
     def _end(self, trouble: Unavailable) -> None:
         self._trouble = self._trouble or trouble

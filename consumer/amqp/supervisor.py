@@ -19,6 +19,7 @@ from time import monotonic
 from msgspec import Struct
 
 from consumer.amqp.channel import Delivery
+from consumer.amqp.deadlines import cut_short
 from consumer.amqp.link import Dialer, Link
 from consumer.amqp.subscription import Subscription
 from consumer.errors import Unavailable
@@ -57,8 +58,7 @@ class Supervisor:
     def stop(self) -> None:
         """Take nothing new from now on; `run` returns when all that was taken is settled."""
         self._stopping.set()
-        if self._dialing is not None:
-            self._dialing.reschedule(asyncio.get_running_loop().time())
+        cut_short(self._dialing)
 
     async def run(self, receive: Receiver, status: Status) -> None:
         """Consume until stopped. Raises what `receive`, or an awaitable of it, raises."""
@@ -92,8 +92,6 @@ class Supervisor:
             await following.run()
         finally:
             await link.close()
-        if not self._stopping.is_set() and link.trouble is not None:
-            status.down(link.trouble.reason)
 
 
 class _Attempts:
@@ -155,6 +153,7 @@ class _Following:
                 async with asyncio.TaskGroup() as followers:
                     for queue in self._consumption.queues:
                         followers.create_task(self._follow(queue))
+                self._tell_loss()  # they may have noticed before `_when_lost` got its turn
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as group:
@@ -166,8 +165,14 @@ class _Following:
         await asyncio.gather(*(each.cancel() for each in self._subscriptions.values()))
 
     async def _when_lost(self) -> None:
+        """Say so at once: a subscription ends when its commits are through, maybe much later."""
         await self._link.lost()
         self._over.set()
+        self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        if not self._stopping.is_set() and self._link.trouble is not None:
+            self._queues.lost(self._link.trouble.reason)
 
     async def _follow(self, queue: str) -> None:
         """Keep one queue subscribed for as long as the connection lasts."""
@@ -264,6 +269,16 @@ class _Queues:
         self._status = status
         self._waiting = set(queues)
         self._reasons: dict[str, str] = {}
+        self._lost = False
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone, and with it all queues: nothing is said of single ones any more.
+
+        One may have been subscribed in the very last moment.
+        """
+        if not self._lost:
+            self._lost = True
+            self._status.down(reason)
 
     def up(self, queue: str) -> None:
         self._waiting.discard(queue)
@@ -277,7 +292,7 @@ class _Queues:
 
     def _tell(self) -> None:
         """Wait until every queue has been tried, then say how it stands."""
-        if self._waiting:
+        if self._waiting or self._lost:
             return
         if not self._reasons:
             self._status.up()

@@ -26,13 +26,20 @@ _TITLES = (
 )
 _DESCRIPTION_WIDTH = 40
 
+# What the journal counts with, less the one line that is asked for beyond the limit.
+_MOST = (1 << 63) - 2
+
 
 @click.command()
 @journal_options
 @click.option("--source", metavar="NAME", help="Only lines of this configured source.")
 @click.option("--all", "ended", is_flag=True, help="The ended ones too.")
 @click.option(
-    "--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="At most so many."
+    "--limit",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1, _MOST),
+    help="At most so many.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def backorders(config: Path | None, journal: str | None, **options: Any) -> None:
@@ -61,8 +68,9 @@ async def _show(
     async with chosen.journal as journal:
         if source is not None:
             await require_source(journal, source, chosen.sources)
-        lines = await journal.backorders(source=source, ended=ended, limit=limit)
-    if len(lines) == limit:
+        found = await journal.backorders(source=source, ended=ended, limit=limit + 1)
+    lines = found[:limit]
+    if len(found) > limit:
         click.echo(f"only the first {limit} are shown; --limit shows more", err=True)
     if as_json:
         for line in lines:

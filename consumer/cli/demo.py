@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import click
@@ -37,7 +36,8 @@ class _DurationType(click.ParamType[Duration]):
     metavar="DURATION",
     help='End by itself after so long, such as "30s".  [default: run until Ctrl-C]',
 )
-def demo(duration: Duration | None) -> None:
+@click.pass_context
+def demo(context: click.Context, duration: Duration | None) -> None:
     """Show the daemon at work, with nothing to set up.
 
     Simulated stores publish back-orders to a private RabbitMQ (where one is installed) and post
@@ -54,7 +54,7 @@ def demo(duration: Duration | None) -> None:
     """
     configure_log(LogSettings(level="warning", format="console"))
     complete = asyncio.run(_run(None if duration is None else float(duration)))
-    sys.exit(0 if complete else 1)
+    context.exit(0 if complete else 1)
 
 
 async def _run(seconds: float | None) -> bool:

@@ -13,13 +13,22 @@ from consumer.event import timestamp
 from consumer.model import Record
 from consumer.sinks.stdout import pretty
 
+# What the journal counts with.
+_LARGEST = (1 << 63) - 1
+
 _PAGE = 500
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @click.command()
 @journal_options
-@click.option("--after", default=0, metavar="SEQ", help="Begin behind this sequence number.")
+@click.option(
+    "--after",
+    default=0,
+    type=click.IntRange(0, _LARGEST),
+    metavar="SEQ",
+    help="Begin behind this sequence number.",
+)
 @click.option("--source", metavar="NAME", help="Only events of this configured source.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
 @click.option("--follow", is_flag=True, help="Wait for more, until Ctrl-C.")

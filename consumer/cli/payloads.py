@@ -1,5 +1,7 @@
 """Payloads that are named on the command line, read one after the other."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,19 +26,27 @@ schemas_option = click.option(
 
 
 def read(files: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-    """Each file's name and content; None, after a line on standard error, if it is unreadable."""
+    """Each file's name and content; None, after a line on standard error, if it is unreadable.
+
+    The name is as it can be printed: that of a file may hold bytes which are no text.
+    """
     for file in files:
+        name = click.format_filename(file)
         try:
             content = _content(file)
         except OSError as error:
-            click.echo(f"error: {file}: {error.strerror}", err=True)
-            yield file, None
+            click.echo(f"error: {name}: {error.strerror}", err=True)
+            yield name, None
         else:
-            yield file, content
+            yield name, content
 
 
 def _content(file: str) -> bytes:
-    return sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
+    if file != STANDARD_INPUT:
+        return Path(file).read_bytes()
+    if sys.stdin is None:  # it was closed before this program began
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdin.buffer.read()
 
 
 def problems_of(

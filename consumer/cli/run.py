@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -67,7 +68,8 @@ async def _until_signalled(daemon: Daemon) -> None:
 
 def _leave_at_once() -> NoReturn:
     """End like a crash would, which the journal and the upstreams are made for."""
-    os.write(sys.stderr.fileno(), b"stopped at once; what was not settled arrives again\n")
+    with suppress(OSError):  # standard error may be on a full disk, and we leave all the same
+        os.write(2, b"stopped at once; what was not settled arrives again\n")
     os._exit(1)
 
 

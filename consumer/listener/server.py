@@ -27,7 +27,7 @@ from consumer.listener.auth import gate
 from consumer.listener.body import Memory, inflate, receive
 from consumer.ports import Posted, Reply
 from consumer.settings import TlsSettings, WebhooksSettings
-from consumer.values import split_listen
+from consumer.values import join_listen, split_listen
 
 Handler = Callable[[Posted], Awaitable[Reply]]
 OnAnswer = Callable[[int], None]
@@ -97,7 +97,7 @@ class Listener:
         """Where it listens, as the beginning of a URL; only while the listener is open."""
         host, _ = split_listen(self._settings.listen)
         scheme = "https" if self._settings.tls else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"{scheme}://{join_listen(host, self.port)}"
 
     # --- opening and closing -----------------------------------------------------------------
 

@@ -103,14 +103,15 @@ def backorders(
 
 
 def _subject(source: str, type_: EventType, data: Data) -> str:
-    """Order and line. Lines of orders without a number, which the schemas allow, are told apart by
-    what they say: they would otherwise all be line 1 of one unknown order.
+    """Order and line, or item where the line has no number. Lines of orders without a number, which
+    the schemas allow, are told apart by what they say: they would otherwise all be line 1 of one
+    unknown order.
     """
     order = data.order.number
     if order is None:
         said = identify(source, type_, _UNKNOWN, data)
         order = f"{_UNKNOWN}-{said[:_SHORT]}"
-    return f"{order}/{data.line.number or _UNKNOWN}"
+    return f"{order}/{data.line.number or data.line.item or _UNKNOWN}"
 
 
 def _take_delay(root: Node) -> tuple[EventType, str | None]:

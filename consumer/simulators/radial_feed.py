@@ -62,9 +62,9 @@ async def webhook_feed(url: str) -> AsyncIterator[Feed]:
     async with aiohttp.ClientSession() as client:
 
         async def post(sent: Sent) -> None:
-            for _ in count(1):
-                if await _received(client, url, sent.body):
-                    return
+            while not await _received(  # noqa: ASYNC110 - there is no event: asking again is it
+                client, url, sent.body
+            ):
                 await asyncio.sleep(_SECONDS_BETWEEN_POSTS)
 
         yield post

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from consumer.model import Record
 
 
@@ -15,3 +17,16 @@ def through(done: Sequence[Record], refused: Mapping[int, str]) -> int:
         if record.seq in refused:
             return count
     return len(done)
+
+
+class _Traced(msgspec.Struct):
+    traceparent: str | None = None
+
+
+_traced = msgspec.json.Decoder(_Traced)
+
+
+def traceparent(record: Record) -> str | None:
+    """The trace context that came with the message an event is from; most have none."""
+    # Looking for the name first spares decoding all others.
+    return _traced.decode(record.body).traceparent if b'"traceparent"' in record.body else None

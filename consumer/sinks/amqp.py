@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from string import Formatter
 from typing import Literal, Self
 
-import msgspec
-
 from consumer.amqp import (
     AmqpTls,
     Dialer,
@@ -27,7 +25,7 @@ from consumer.amqp import (
 from consumer.errors import Unavailable
 from consumer.model import Record
 from consumer.settings import SinkOptions, Text
-from consumer.sinks import through
+from consumer.sinks import through, traceparent
 from consumer.values import PositiveDuration, Secret
 
 _CONTENT_TYPE = "application/cloudevents+json"
@@ -255,26 +253,13 @@ def _stopped(
 
 
 def _letter(record: Record, routing_key: str) -> Letter:
+    trace = traceparent(record)
     return Letter(
         id=record.id,
         routing_key=routing_key,
         type=record.type,
         content_type=_CONTENT_TYPE,
         timestamp=record.recorded,
-        headers=_headers(record.body),
+        headers={"traceparent": trace} if trace else {},
         body=record.body,
     )
-
-
-class _Traced(msgspec.Struct):
-    traceparent: str = ""
-
-
-_traced = msgspec.json.Decoder(_Traced)
-
-
-def _headers(body: bytes) -> Mapping[str, str]:
-    if b'"traceparent"' not in body:
-        return {}
-    traceparent = _traced.decode(body).traceparent
-    return {"traceparent": traceparent} if traceparent else {}

@@ -191,6 +191,7 @@ def _deaths(value: object) -> str | None:
         return None
     deaths = [each for each in value if isinstance(each, dict)][:_DEATHS]
     return "; ".join(
-        f"{each.get('count', 1)} x {_text(each.get('reason'))} from {_text(each.get('queue'))}"
+        f"{_text(each.get('count', 1))} x {_text(each.get('reason'))}"
+        f" from {_text(each.get('queue'))}"
         for each in deaths
     )

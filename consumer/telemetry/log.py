@@ -1,10 +1,12 @@
 """Every log event: their names stand here and nowhere else.
 
-Lines go to standard error, one an event, with a fixed name and fields.
+Lines go to standard error, one an event, with a fixed name and fields. A line that cannot be
+written is lost, and nothing else: no work fails because it could not be reported.
 """
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,8 +14,29 @@ import structlog
 from consumer.settings import LogSettings
 
 
+class _StandardError:
+    """Standard error as it is now, on a full disk or closed by its reader or from the start."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> None:
+        if self._stream is not None:  # None: it was closed before this program began
+            with suppress(OSError):
+                self._stream.write(text)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+
 def configure_log(settings: LogSettings) -> None:
     """Send the log, and that a library reported an error, to standard error as configured."""
+    output: Any = _StandardError()
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -22,17 +45,17 @@ def configure_log(settings: LogSettings) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=output.isatty())
     )
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=False,
     )
     # Libraries log for their own developers, and may quote URLs with passwords or payloads: only
     # that something went wrong in one is worth a line, not its words.
-    library = logging.StreamHandler(sys.stderr)
+    library = logging.StreamHandler(output)
     library.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

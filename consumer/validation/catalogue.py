@@ -1,9 +1,10 @@
-"""A schema set: found, read once, and compiled for both engines.
+"""A schema set: found, read, and compiled for both engines.
 
 The set is read into memory before anything is compiled, starting at the entry point and following
-every include and import. So a missing file is named together with the line that asks for it, no
-reference ever leads to the network, and a set that changes on disk under a running daemon changes
-nothing until the next start.
+every include and import. So a missing file is named together with the line that asks for it, and no
+reference ever leads to the network. libxml2 compiles what is in memory; xmlschema, which comes
+last, reads the files once more. Neither reads any after that: a set that changes on disk under a
+running daemon changes nothing until the next start.
 
 libxml2 is the gate that every message passes. lxml keeps the errors of a validation on the compiled
 schema, hence one compiled schema serves one thread at a time. `Gate` compiles enough of them at the
@@ -11,15 +12,17 @@ start and lends them out. It must not compile any later: lxml hands includes to 
 a setting of the whole process, which a parser that ends in another thread takes away meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from os import cpu_count
+from os.path import relpath
 from pathlib import Path
 from posixpath import join, normpath
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import xmlschema
 from lxml import etree
@@ -55,7 +58,7 @@ def load(directory: Path | None) -> "tuple[Gate, xmlschema.XMLSchema10]":
     directory = directory or shipped_directory()
     texts = _read(directory)
     gate = Gate(directory, texts)
-    model = _model(directory)
+    model = _model(directory, texts)
     if EVENT not in model.maps.elements:
         raise SchemasUnusable(
             f"{directory / ENTRY} declares no element OrderBackorder in namespace {NAMESPACE}",
@@ -87,9 +90,8 @@ def _read(directory: Path) -> dict[str, bytes]:
 def _references(directory: Path, name: str, text: bytes) -> Iterator[tuple[str, str]]:
     """What a file includes and imports, each with the place that says so."""
     file = directory / name
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
-        root = etree.fromstring(text, parser)
+        root = etree.fromstring(text, _parser())
     except etree.XMLSyntaxError as error:
         raise SchemasUnusable(f"{file}:{error.lineno}: not well-formed XML", _HINT) from error
     for reference in root.iterchildren(*_REFERENCES):
@@ -109,13 +111,39 @@ def _references(directory: Path, name: str, text: bytes) -> Iterator[tuple[str, 
 # --- compiling -------------------------------------------------------------------------------
 
 
-def _model(directory: Path) -> xmlschema.XMLSchema10:
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+
+
+def _model(directory: Path, texts: Mapping[str, bytes]) -> xmlschema.XMLSchema10:
     try:
         return xmlschema.XMLSchema10(str(directory / ENTRY), allow="local")
     except (xmlschema.XMLSchemaException, OSError, SyntaxError) as error:
-        where = getattr(error, "schema_url", None) or directory / ENTRY
         what = getattr(error, "message", None) or str(error)
-        raise SchemasUnusable(f"{where}: {what}", _HINT) from error
+        raise _mistake(_place(error, directory, texts), what) from error
+
+
+def _place(error: Exception, directory: Path, texts: Mapping[str, bytes]) -> str:
+    """The file that xmlschema objects to, with the line where it says which element it means.
+
+    Its elements do not know their lines. Those of lxml do, and come in the same order.
+    """
+    if not isinstance(error, xmlschema.XMLSchemaValidatorError) or not error.schema_url:
+        return str(directory / ENTRY)
+    file = url2pathname(urlsplit(error.schema_url).path)
+    text = texts.get(Path(relpath(file, directory)).as_posix())
+    if text is None or error.root is None:
+        return file
+    ours = etree.fromstring(text, _parser()).iter("*")
+    for theirs, same in zip(error.root.iter(), ours, strict=False):
+        if theirs is error.elem:
+            return f"{file}:{same.sourceline}"
+    return file
+
+
+def _mistake(where: str, what: str) -> SchemasUnusable:
+    """What an engine says against the set; the full stop after it is ours."""
+    return SchemasUnusable(f"{where}: {what.rstrip('.')}", _HINT)
 
 
 class Complaint(NamedTuple):
@@ -154,7 +182,7 @@ class Gate:
             self._free.put(self._compile())
 
     def _compile(self) -> etree.XMLSchema:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+        parser = _parser()
         parser.resolvers.add(_Set(self._texts))
         entry = etree.fromstring(self._texts[ENTRY], parser, base_url=_BASE + ENTRY)
         try:
@@ -164,7 +192,7 @@ class Gate:
             file = self._directory / (first.filename.removeprefix(_BASE) if first else ENTRY)
             where = f"{file}:{first.line}" if first else str(file)
             what = first.message if first else str(error)
-            raise SchemasUnusable(f"{where}: {what}", _HINT) from error
+            raise _mistake(where, what) from error
 
     def passes(self, event: etree._Element, *, large: bool = False) -> bool:
         """Whether the document of which `event` is the root satisfies the schemas.

@@ -60,6 +60,8 @@ _REASONS = {
     _Codes.ERR_UNKNOWN_ENCODING: "an encoding that is not known",
     _Codes.ERR_RESOURCE_LIMIT: "beyond the limits: nested over 256 deep, or a value over 10 MB",
     _Codes.NS_ERR_UNDEFINED_NAMESPACE: "a namespace prefix that is not declared",
+    _Codes.NS_ERR_XML_NAMESPACE: "a namespace prefix that is declared wrongly",
+    _Codes.WAR_NS_URI: "a namespace that is not a URI",
 }
 
 

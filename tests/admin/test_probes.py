@@ -17,14 +17,16 @@ NOT_READY = Readiness(ready=False, parts={"journal": PartState(ok=False, reason=
 
 
 @asynccontextmanager
-async def admin(readiness: Readiness = READY, token: str = "") -> AsyncIterator[str]:
+async def admin(
+    readiness: Readiness = READY, token: str = "", listen: str = "127.0.0.1:0"
+) -> AsyncIterator[str]:
     async def answer() -> Readiness:
         return readiness
 
     async def metrics() -> bytes:
         return b"backorder_journal_head 7.0\n"
 
-    settings = AdminSettings(listen="127.0.0.1:0", token=Secret(token))
+    settings = AdminSettings(listen=listen, token=Secret(token))
     async with Admin(settings, readiness=answer, metrics=metrics) as listener:
         yield f"http://{listener.address}"
 
@@ -67,6 +69,22 @@ async def test_a_token_guards_everything_but_the_probes() -> None:
         assert (await get(f"{url}/metrics"))[0] == 401
         assert (await get(f"{url}/metrics", Authorization="Bearer wrong"))[0] == 401
         assert (await get(f"{url}/metrics", Authorization="Bearer open-sesame"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        ("bearer open-sesame", 200),
+        ("BEARER  open-sesame ", 200),
+        ("open-sesame", 401),
+        ("Basic open-sesame", 401),
+        ("Bearer", 401),
+        ("Beareropen-sesame", 401),
+    ],
+)
+async def test_a_token_is_shown_by_its_scheme_in_any_case(shown: str, status: int) -> None:
+    async with admin(token="open-sesame") as url:
+        assert (await get(f"{url}/metrics", Authorization=shown))[0] == status
 
 
 async def test_an_address_in_use_is_said_plainly() -> None:

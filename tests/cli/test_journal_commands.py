@@ -67,6 +67,33 @@ def test_events_can_be_narrowed(
     assert [line["seq"] for line in objects(done.out)] == seqs
 
 
+@pytest.mark.parametrize(
+    ("option", "status"),
+    [
+        (["events", "--after", 2**63 - 1], 0),
+        (["events", "--after", 2**63], 2),
+        (["events", "--after", -1], 2),
+        (["backorders", "--limit", 2**63 - 2], 0),
+        (["backorders", "--limit", 2**63 - 1], 2),
+        (["backorders", "--limit", 2**63], 2),
+    ],
+)
+def test_a_number_that_no_journal_counts_to_is_wrong_use(
+    call: Call, journal: str, option: list[object], status: int
+) -> None:
+    done = call(*option, "--journal", journal)
+    assert done.status == status
+    assert ("is not in the range" in done.err) is (status == 2)
+
+
+def test_backorders_says_when_there_are_more_than_it_shows(call: Call, journal: str) -> None:
+    cut = call("backorders", "--journal", journal, "--json", "--all", "--limit", 1)
+    assert len(objects(cut.out)) == 1
+    assert cut.err == "only the first 1 are shown; --limit shows more\n"
+    everything = call("backorders", "--journal", journal, "--json", "--limit", 1)
+    assert (len(objects(everything.out)), everything.err) == (1, "")
+
+
 def test_backorders_shows_what_lasts_and_with_all_what_ended(call: Call, journal: str) -> None:
     lasting = objects(call("backorders", "--journal", journal, "--json").out)
     assert [line["subject"] for line in lasting] == ["000000000001/1"]

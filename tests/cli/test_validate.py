@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from program import Call, Edit
@@ -96,6 +99,30 @@ def test_json_has_an_object_for_an_unreadable_file_too(
     assert (absent["file"], absent["valid"]) == (f"{tmp_path}/absent.xml", False)
     assert absent["errors"][0]["reason"] == "the file cannot be read"
     assert set(absent) == set(good)
+
+
+def test_a_closed_standard_input_is_a_file_that_cannot_be_read() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m consumer validate - <&-', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: -: Bad file descriptor\n"
+
+
+def test_a_file_whose_name_is_no_text(call: Call, sample: Path, tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"\xff.xml")
+    name.write_bytes(sample.read_bytes())
+    shown = f"{tmp_path}/\N{REPLACEMENT CHARACTER}.xml"
+    assert call("validate", name) == (0, f"{shown}: valid\n", "")
+    done = call("validate", "--json", name)
+    assert (done.status, json.loads(done.out)["file"]) == (0, shown)
+    name.unlink()
+    done = call("validate", "--json", name)
+    assert (done.status, json.loads(done.out)["file"]) == (2, shown)
+    assert done.err == f"error: {shown}: No such file or directory\n"
 
 
 def test_another_schema_set_is_used_where_it_can_be(

@@ -13,7 +13,9 @@ from typing import Any
 import aio_pika
 import pytest
 
-from daemon_process import DaemonProcess, free_port, running
+from consumer.simulators.broker_home import free_port
+from consumer.testing.sinks import first_appearances
+from daemon_process import DaemonProcess, running
 from load import Publisher, post_until_received
 from receiver import Receiver
 from waiting import until
@@ -120,7 +122,7 @@ async def test_kills_under_load_lose_nothing(tmp_path: Path, amqp_url: str, uniq
     journal = [event["event"]["id"] for event in events]
     for sink, ids in delivered.items():
         assert set(ids) == set(journal), f"{sink} has not got what the journal holds"
-    assert first_occurrences(delivered["archive"]) == journal
+    assert first_appearances(delivered["archive"]) == journal
 
 
 def in_journal(daemon: DaemonProcess) -> int:
@@ -137,7 +139,3 @@ def fact(event: dict[str, Any]) -> str:
 
 def in_file(path: Path) -> list[str]:
     return [json.loads(line)["id"] for line in path.read_text().splitlines()]
-
-
-def first_occurrences(ids: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(ids))

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from daemon_process import DaemonProcess, free_port, running
+from consumer.simulators.broker_home import free_port
+from daemon_process import DaemonProcess, running
 from load import Publisher, order_list, order_message
 from receiver import Silent
 from waiting import until
@@ -145,6 +146,19 @@ async def test_signals_stop_it_cleanly(tmp_path: Path, number: signal.Signals) -
         assert await daemon.stop(number) == 0
     events = [json.loads(line)["event"] for line in daemon.log.read_text().splitlines()]
     assert events[-2:] == ["daemon.stopping", "daemon.stopped"]
+
+
+async def test_it_works_without_standard_streams(tmp_path: Path) -> None:
+    """As some supervisors start programs: nobody reads the log, and nothing else gets its place."""
+    daemon = DaemonProcess(tmp_path, WEBHOOK + ARCHIVE, redirections="<&- >&- 2>&-")
+    async with running(daemon):
+        descriptors = Path(f"/proc/{daemon.pid}/fd")
+        opened = [(descriptors / number).readlink() for number in "012"]
+        assert opened == [Path("/dev/null")] * 3
+        sample = (RADIAL / "OrderBackorderList-Backorder.xml").read_bytes()
+        assert (await post(daemon, sample))[0] == 200
+        assert await daemon.stop() == 0
+    assert len(await daemon.events()) == 1
 
 
 async def test_a_second_daemon_on_the_same_journal_is_refused(tmp_path: Path) -> None:

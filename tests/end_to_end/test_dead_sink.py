@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from daemon_process import DaemonProcess, free_port, running
+from consumer.simulators.broker_home import free_port
+from daemon_process import DaemonProcess, running
 from load import Publisher
 from receiver import Receiver
 from waiting import until

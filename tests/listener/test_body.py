@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from consumer.listener.answers import Rejection
 from consumer.listener.body import inflate
 from consumer.ports import Posted, Reply
 from consumer.values import Duration, Size
@@ -94,6 +95,9 @@ async def test_a_gzip_bomb_is_too_large(bench: Any) -> None:
 
 async def test_inflating_stops_at_the_limit() -> None:
     taken: list[int] = []
+    with pytest.raises(Rejection) as caught:
+        await inflate(bomb(2 * MIB), "gzip", MIB, taken.append)
+    assert (caught.value.reply.status, taken) == (413, [])
     plain = await inflate(bomb(MIB), "gzip", MIB, taken.append)
     assert (len(plain), taken) == (MIB, [MIB])
 

@@ -367,6 +367,12 @@ def order_of(*items: str, root: str = "", rest: str = "") -> str:
 ITEM = '<OrderItem webLineId="1" quantity="2"/>'
 
 
+def test_a_line_without_a_number_is_told_by_its_item() -> None:
+    items = [ITEM, '<OrderItem webLineId=" " itemId="73-1"/>', "<OrderItem/>"]
+    events = events_of(order_of(*items, root='customerOrderId="7"'))
+    assert [event.subject for event in events] == ["7/1", "7/73-1", "7/unknown"]
+
+
 def test_what_is_not_known_is_null() -> None:
     (event,) = events_of(order_of(ITEM, root='customerOrderId=" " orderDate="tomorrow"'))
     assert event.source == "/radial/unknown"

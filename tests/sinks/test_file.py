@@ -242,6 +242,18 @@ async def test_what_can_never_be_written_is_for_a_person(tmp_path: Path, kind: s
         await sink(path).check()
 
 
+@pytest.mark.parametrize("kind", ["too long a name", "a link to itself"])
+async def test_check_tells_what_cannot_even_be_looked_for(tmp_path: Path, kind: str) -> None:
+    # Both fail as a directory does that may not be searched, whoever runs the test.
+    path = tmp_path / "events.jsonl"
+    if kind == "a link to itself":
+        path.symlink_to(path)
+    else:
+        path = tmp_path / ("n" * 256)
+    with pytest.raises(Unavailable, match=rf"^{re.escape(str(path))} cannot be read: "):
+        await sink(path).check()
+
+
 async def test_check_says_how_much_room_there_is(tmp_path: Path) -> None:
     path = tmp_path / "not" / "there" / "yet.jsonl"
     (line,) = await sink(path).check()

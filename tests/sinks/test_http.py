@@ -473,6 +473,8 @@ async def test_check_sends_no_request(receiver: Receiver) -> None:
         ({"url": "ftp://host/"}, "url"),
         ({"url": "https://"}, "url"),
         ({"url": "http://host:99999/"}, "url"),
+        ({"url": "https://user:s3cret@a..b/"}, "url must be like"),
+        ({"url": f"https://user:s3cret@{'a' * 64}.b/"}, "url must be like"),
         ({"secret": "whsec_..."}, "secret"),
         ({"previous_secret": "c2hvcnQ="}, "previous_secret"),
         ({"timeout": "0s"}, "timeout"),

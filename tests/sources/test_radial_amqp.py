@@ -138,6 +138,16 @@ async def test_a_message_tells_where_it_came_from(amqp_url: str, unique: str) ->
     }
 
 
+async def test_what_a_sender_says_of_deaths_is_bounded(amqp_url: str, unique: str) -> None:
+    death = dict.fromkeys(("count", "reason", "queue"), "9" * 5000)
+    async with rabbit(amqp_url) as peer, running(quick(amqp_url, unique)) as work:
+        await peer.queue(unique)
+        await peer.publish(unique, [b"<x/>"], headers={"x-death": [death]})
+        await work.got([b"<x/>"])
+    nines = "9" * 200
+    assert work.intake.messages[0].attributes["x-death"] == f"{nines} x {nines} from {nines}"
+
+
 async def test_stop_settles_what_was_taken(amqp_url: str, unique: str) -> None:
     async with rabbit(amqp_url) as peer:
         await peer.queue(unique)
@@ -193,6 +203,31 @@ async def test_a_connection_lost_before_the_commit_costs_a_repetition(
 
         await until(lambda: again() == bodies(1, 10), what="they come again")
     assert await counts(private_broker, unique) == (0, 0)
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+async def test_a_lost_connection_is_told_though_commits_are_outstanding(
+    private_broker: PrivateBroker, unique: str, *, stopping: bool
+) -> None:
+    """Unless the source is stopping: nothing is wrong with one that has nothing more to take."""
+    async with rabbit(private_broker.url) as peer:
+        await peer.queue(unique)
+        await peer.publish(unique, bodies(1, 10))
+    async with running(quick(private_broker.url, unique)) as work:
+        work.intake.hold()
+        await settles(private_broker, unique, ready=0, unacknowledged=10)
+        if stopping:
+            work.source.stop()
+        await private_broker.ctl("close_all_connections", "test")
+        if not stopping:
+            await work.down("CONNECTION_FORCED")
+        await settles(private_broker, unique, ready=10, unacknowledged=0)
+        assert not work.intake.committed
+        work.intake.release()
+        if not stopping:
+            await work.up()
+    told = [None] if stopping else [None, work.status.said[1], None]
+    assert work.status.said == told, "once"
 
 
 class Broken(RecordingIntake):

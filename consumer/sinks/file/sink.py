@@ -8,6 +8,7 @@ was cancelled is finished before the next one begins (its events then appear twi
 import asyncio
 import os
 import shutil
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -85,8 +86,14 @@ class File:
 
     def _look(self) -> str:
         """Look at the file, or else at where it would be made; touch neither."""
+        try:
+            mode = self._path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            mode = 0
+        except OSError as error:  # below, `exists` and `resolve` would raise it
+            raise Unavailable(f"{self._path} cannot be read: {error.strerror}") from error
         path = self._path.resolve()
-        if path.exists() and not path.is_file():
+        if mode and not stat.S_ISREG(mode):
             raise Refused(f"{path} is no regular file; choose another path")
         if self._path.is_symlink() and not path.parent.exists():
             raise Unavailable(f"{self._path} is a link to {path}, whose directory is not there")

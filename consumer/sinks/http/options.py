@@ -52,6 +52,7 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
         try:
             parts = urlsplit(self.url.reveal())
             usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            (parts.hostname or "").encode("idna")  # as the resolver does, too late to refuse it
         except ValueError:
             usable = False
         if not usable:

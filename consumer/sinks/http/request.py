@@ -14,24 +14,16 @@ import hmac
 import time
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from consumer.model import Record
-
-
-class _Traced(msgspec.Struct):
-    traceparent: str | None = None
-
-
-_traced = msgspec.json.Decoder(_Traced)
+from consumer.sinks import traceparent
 
 
 def single(records: Sequence[Record], keys: Sequence[bytes]) -> tuple[bytes, Mapping[str, str]]:
     """Body and headers for one event; there must be exactly one."""
     (record,) = records
     headers = _headers(record.id, "application/cloudevents+json", record.body, keys)
-    if traceparent := _traced.decode(record.body).traceparent:
-        headers["traceparent"] = traceparent
+    if trace := traceparent(record):
+        headers["traceparent"] = trace
     return record.body, headers
 
 
