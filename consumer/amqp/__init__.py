@@ -24,12 +24,21 @@ attributes and a task of every delivery and a task of every publish, which is mo
 
 from consumer.amqp.channel import Delivery
 from consumer.amqp.link import Dialer, Link, Queue
-from consumer.amqp.options import AmqpTls, Heartbeat, LinkSettings, ReconnectSettings, check_urls
+from consumer.amqp.options import (
+    LONGEST_NAME,
+    AmqpTls,
+    Heartbeat,
+    LinkSettings,
+    ReconnectSettings,
+    check_names,
+    check_urls,
+)
 from consumer.amqp.publisher import Letter, Publisher
 from consumer.amqp.subscription import Subscription
 from consumer.amqp.supervisor import Consumption, Supervisor
 
 __all__ = [
+    "LONGEST_NAME",
     "AmqpTls",
     "Consumption",
     "Delivery",
@@ -43,5 +52,6 @@ __all__ = [
     "ReconnectSettings",
     "Subscription",
     "Supervisor",
+    "check_names",
     "check_urls",
 ]

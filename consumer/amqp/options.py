@@ -12,6 +12,10 @@ from consumer.values import Duration, Secret
 
 _SCHEMES = ("amqp", "amqps")
 
+LONGEST_NAME = 255
+"""Bytes of a queue's, an exchange's or a virtual host's name, or of a routing key: a "shortstr" of
+AMQP 0-9-1. The driver fails on longer ones, and would end the daemon."""
+
 
 class AmqpTls(Section, frozen=True, kw_only=True):
     """`tls`: how an `amqps://` link is secured; without it the system's CAs are trusted.
@@ -76,16 +80,24 @@ def check_urls(urls: Sequence[Secret], tls: AmqpTls | None, *, key: str = "urls"
             raise ValueError(f"tls is given, but {which} does not begin with amqps://")
 
 
+def check_names(**names: Sequence[str]) -> None:
+    """Raise ValueError where AMQP cannot carry one of the names that stand at a key."""
+    for key, given in names.items():
+        if any(len(name.encode()) > LONGEST_NAME for name in given):
+            raise ValueError(f"{key}: a name has {LONGEST_NAME} bytes at the most")
+
+
 def _scheme(url: Secret) -> str | None:
     """The scheme of a URL that can be dialled, None for any other."""
     try:
         parts = urlsplit(url.reveal())
         _ = parts.port  # raises where it is no number
         # As the driver and the resolver do later, where the error would end the daemon.
-        host = URL(url.reveal()).host or ""
+        host, virtual_host = URL(url.reveal()).host or "", URL(url.reveal()).path[1:]
         host.encode("idna")
     except ValueError:
         return None
     # The driver takes settings from a query, and a host with a NUL goes as far as the resolver.
-    usable = parts.scheme in _SCHEMES and host and "\0" not in host and not parts.query
-    return parts.scheme if usable else None
+    dialable = host and "\0" not in host and not parts.query
+    known = parts.scheme in _SCHEMES and len(virtual_host.encode()) <= LONGEST_NAME
+    return parts.scheme if dialable and known else None

@@ -13,6 +13,7 @@ from string import Formatter
 from typing import Literal, Self
 
 from consumer.amqp import (
+    LONGEST_NAME,
     AmqpTls,
     Dialer,
     Heartbeat,
@@ -20,6 +21,7 @@ from consumer.amqp import (
     Link,
     LinkSettings,
     Publisher,
+    check_names,
     check_urls,
 )
 from consumer.errors import Unavailable
@@ -29,7 +31,6 @@ from consumer.sinks import through, traceparent
 from consumer.values import PositiveDuration, Secret
 
 _CONTENT_TYPE = "application/cloudevents+json"
-_LONGEST_KEY = 255
 _TYPE_PREFIX = "backorder."
 _FIELDS: Mapping[str, Callable[[Record], str]] = {
     "system": lambda record: record.system,
@@ -72,6 +73,7 @@ class AmqpOptions(SinkOptions, frozen=True, kw_only=True):
         if bool(len(self.url)) == bool(self.urls):
             raise ValueError("give either url or urls")
         check_urls(self.addresses, self.tls, key="urls" if self.urls else "url")
+        check_names(exchange=(self.exchange,), queue=(self.queue,))
         if bool(self.exchange) == bool(self.queue):
             raise ValueError("give either exchange or queue")
         if self.declare == "active" and not self.queue:
@@ -133,8 +135,8 @@ class Amqp:
         seqs: dict[str, int] = {}
         for record in batch:
             key = self._routing_key(record)
-            if len(key.encode()) > _LONGEST_KEY:
-                refused[record.seq] = f"its routing key is longer than {_LONGEST_KEY} bytes"
+            if len(key.encode()) > LONGEST_NAME:
+                refused[record.seq] = f"its routing key is longer than {LONGEST_NAME} bytes"
                 continue
             seqs[record.id] = record.seq
             letters.append(_letter(record, key))

@@ -28,6 +28,7 @@ from consumer.amqp import (
     LinkSettings,
     ReconnectSettings,
     Supervisor,
+    check_names,
     check_urls,
 )
 from consumer.errors import Unavailable
@@ -70,6 +71,7 @@ class RadialAmqpOptions(SourceOptions, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_urls(self.urls, self.tls)
+        check_names(**{"queues" if self.queues else "store_codes": self.names})
         if bool(self.store_codes) == bool(self.queues):
             raise ValueError("give either store_codes or queues")
         if len(set(self.names)) < len(self.names):

@@ -462,6 +462,8 @@ async def test_check_looks_at_the_target(amqp_url: str, unique: str) -> None:
         ({"url": Secret("redis://user:hunter2@host")}, "amqps://user"),
         ({"queue": "q"}, "either exchange or queue"),
         ({"exchange": ""}, "either exchange or queue"),
+        ({"exchange": "x" * 256}, "exchange: a name has 255 bytes"),
+        ({"exchange": "", "queue": "q" * 256}, "queue: a name has 255 bytes"),
         ({"declare": "active"}, "makes queues only"),
         ({"tls": AmqpTls()}, "does not begin with amqps"),
         ({"routing_key": "{system}.{order}"}, "not {order}"),
