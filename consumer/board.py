@@ -11,7 +11,7 @@ from consumer.telemetry import Log, Metrics
 
 
 class PartState(Struct, frozen=True, kw_only=True):
-    """How a part is: `ok`, and where it is not, why. `reason` is fit for strangers' eyes."""
+    """How a part is: `ok`, and why not, or what is worth knowing. `reason` is fit for strangers."""
 
     ok: bool
     reason: str | None = None
@@ -43,8 +43,10 @@ class Board:
             return
         self.parts[name] = state
         self._metrics.up.labels(name).set(state.ok)
-        if state.ok:
-            self._log.part_up(name)
+        if state.ok and before.ok and name in self._worked:
+            self._log.part_note(name, state.reason)
+        elif state.ok:
+            self._log.part_up(name, state.reason)
             if name in self._worked and not before.ok:
                 self._metrics.reconnects.labels(name).inc()
             self._worked.add(name)
@@ -59,13 +61,10 @@ class PartStatus:
         self._board = board
         self._name = name
 
-    def up(self) -> None:
+    def up(self, note: str = "") -> None:
         """See `ports.Status`."""
-        self._board.post(self._name, _UP)
+        self._board.post(self._name, PartState(ok=True, reason=note or None))
 
     def down(self, reason: str) -> None:
         """See `ports.Status`."""
         self._board.post(self._name, PartState(ok=False, reason=reason))
-
-
-_UP = PartState(ok=True)

@@ -3,11 +3,14 @@
     ConsumerError
     ├── ConfigurationError   an operator must edit the configuration; exit status 2
     ├── Unusable             a person must repair something first; the daemon stops and says what
-    │   ├── JournalUnusable      locked by another daemon, corrupt, from a newer version
+    │   ├── JournalUnusable      corrupt, from a newer version
+    │   │   └── JournalInUse         another process has it open for writing
     │   └── SchemasUnusable      a schema set that cannot be compiled
     ├── Unavailable          nothing is wrong with the work itself: the same call succeeds later
-    │   └── JournalUnavailable   full or read-only disk, lost database
+    │   ├── JournalUnavailable   full or read-only disk, lost database
+    │   └── Denied               credentials that are not accepted: not to be tried over and over
     └── Refused              this one thing will never be accepted; set it aside and go on
+        └── Unreadable           an answer that makes no sense; it carries the bytes that came
 
 Errors of other people's libraries are translated into these once, at the edge where they occur.
 No message may carry a secret or personal data: messages end in logs and in HTTP answers.
@@ -60,6 +63,10 @@ class JournalUnusable(Unusable):
     """The journal cannot be opened as it is."""
 
 
+class JournalInUse(JournalUnusable):
+    """Another process has the journal open for writing; one at a time may."""
+
+
 class SchemasUnusable(Unusable):
     """The schema set cannot be read or compiled."""
 
@@ -84,9 +91,24 @@ class JournalUnavailable(Unavailable):
     """The journal cannot commit or read at present; nothing may be settled meanwhile."""
 
 
+class Denied(Unavailable):
+    """The other side does not let us in; a person must look, and trying at once only locks us out.
+
+    It can pass by itself all the same: somebody repairs the account, not the configuration.
+    """
+
+
 class Refused(ConsumerError):
     """This payload will never be accepted as it is; trying again is pointless."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
+        super().__init__(reason)
+
+
+class Unreadable(Refused):
+    """An upstream's answer makes no sense; `body` is what came, for the quarantine."""
+
+    def __init__(self, reason: str, body: bytes) -> None:
+        self.body = body
         super().__init__(reason)

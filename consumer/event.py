@@ -127,6 +127,7 @@ class Dates(Struct, frozen=True, kw_only=True):
     expected_delivery: Moment | None = None
     expected_delivery_until: Moment | None = None
     updated: Moment | None = None
+    cleared: Moment | None = None
 
     def __post_init__(self) -> None:
         _check(
@@ -172,10 +173,25 @@ class Parties(Struct, frozen=True, kw_only=True):
     store: Party | None = None
     vendor: Party | None = None
     project: Party | None = None
+    submitter: Party | None = None
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What changed in a line's data: `field` is a dotted path below `data`.
+
+    Of a field below `parties` both values are None: personal data stands there and nowhere else.
+    """
+
+    field: str
+    before: Any = None
+    after: Any = None
 
 
 class Data(Struct, frozen=True, kw_only=True):
-    """What happened to one order line; `extra` holds every upstream field without a place here."""
+    """What happened to one order line; `extra` holds every upstream field without a place here.
+
+    `changes` is there in `backorder.updated` only: what is different from the event before.
+    """
 
     order: Order
     line: Line
@@ -184,6 +200,7 @@ class Data(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     dates: Dates = Dates()
     parties: Parties = Parties()
+    changes: tuple[Change, ...] | UnsetType = UNSET
     extra: Extra = {}
 
 
@@ -246,7 +263,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_NOTHING: tuple[object, ...] = (None, {}, ())
+_NOTHING: tuple[object, ...] = (None, {}, (), UNSET)
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
@@ -256,7 +273,8 @@ def identify(source: str, type_: str, subject: str, data: Data, *, occurrence: i
     The same fact gets the same id however it arrived, since transport, time of arrival, attribute
     order, prefixes and white space are not part of `data`. What is not known is not part of the
     digest, so that a later version may add fields without giving old facts new ids. `occurrence`
-    tells apart facts that say the very same within one message (the same item twice on one order).
+    tells apart facts that say the very same: within one message (the same item twice on one order),
+    or one after the other (a line that is polled, ends, and comes back as it was).
     """
     said = _canonical.encode((source, type_, subject, occurrence, _known(data)))
     return hashlib.sha256(said).hexdigest()[:32]

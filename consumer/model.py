@@ -3,6 +3,8 @@
 Message   theirs: bytes that an upstream sent, with where they came from.
 Entry     what became of one message; the unit that the journal commits.
 Record    an event (`consumer.event`) as the journal holds it, with its sequence number.
+Scope     lines that a poller sees together (one account, one organisation); `Watch` and `Watched`
+          are what a poll makes known about one, and what the journal knows of it.
 
 Values are frozen and cannot be built invalid. Moments are aware datetimes here.
 """
@@ -22,6 +24,74 @@ System = Literal["radial", "mvet", "cinx"]
 def utc_now() -> datetime:
     """The present moment, aware."""
     return datetime.now(UTC)
+
+
+# --- what pollers know -----------------------------------------------------------------------
+
+
+class Known(Struct, frozen=True):
+    """What is known of one line that a poller has told.
+
+    `digest` is that of the upstream's row as it was last looked at; empty: look at it again
+    whatever it says. `revision` is how many facts were told of the line before the newest one.
+    `view` is how the poller that saw it last looks at the scope (`Scope.view`).
+    """
+
+    digest: bytes
+    revision: int
+    view: str
+    ended: bool = False
+
+
+class Watch(Struct, frozen=True, kw_only=True):
+    """What a poll makes known about a scope, committed together with the events of its entry.
+
+    `source` is the CloudEvents attribute. `lines` are those that were looked at, by subject: those
+    of the entry's events, and others that said nothing new. `held` replaces the subjects that are
+    missing and held (`consumer.snapshot`); None leaves them as they are.
+    """
+
+    source: str
+    view: str
+    lines: Mapping[str, Known] = {}
+    held: frozenset[str] | None = None
+
+
+class Watched(Struct, frozen=True, kw_only=True):
+    """What the journal knows of a scope. `floor` is the revision that a new line begins with."""
+
+    lines: Mapping[str, Known] = {}
+    held: frozenset[str] = frozenset()
+    floor: int = 0
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Lines that a poller sees together.
+
+    `source` is the CloudEvents attribute (`/mvet/0002789`), `origin` the name of the configured
+    source. `view` is a short digest of how it is looked at (address, filters): a line that was seen
+    in another view is not missing because it is not in this one.
+
+    Where more than `hold_count` lines, and more than `hold_share` of them (0 to 1), or all of them
+    are missing at once, that is not believed until a second complete answer agrees; with a share of
+    1 it always is.
+    """
+
+    source: str
+    origin: str
+    system: System
+    view: str
+    hold_share: float = 0.5
+    hold_count: int = 20
+
+
+class ScopeCount(Struct, frozen=True, kw_only=True):
+    """How many lines of a scope are open, by who polled it last (`origin`) and in which view."""
+
+    source: str
+    origin: str
+    view: str
+    open: int
 
 
 # --- what arrives and what becomes of it -----------------------------------------------------
@@ -87,7 +157,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """What became of one message: the unit that the journal commits.
 
     A test message, or one of another event type, that is acknowledged has neither events nor
-    refusals. `unreadable`: it is not even XML that can be parsed, and is refused whole.
+    refusals. `unreadable`: it is not even XML that can be parsed, and is refused whole. `watch` is
+    what a poll makes known beside its events.
     """
 
     message: Message
@@ -95,6 +166,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     unreadable: bool = False
+    watch: "Watch | None" = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,10 @@ from consumer.model import (
     Positions,
     Quarantined,
     Record,
+    ScopeCount,
+    Watched,
 )
+from consumer.survey import Surveys
 
 # --- what a part may say about itself --------------------------------------------------------
 
@@ -32,8 +35,8 @@ class Status(Protocol):
     Saying the same twice is free. `reason` never carries a secret.
     """
 
-    def up(self) -> None:
-        """The link to the other side works."""
+    def up(self, note: str = "") -> None:
+        """The link to the other side works; `note`: what a person should know all the same."""
         ...
 
     def down(self, reason: str) -> None:
@@ -94,6 +97,7 @@ class Ground(Struct, frozen=True, kw_only=True):
     intake: Intake
     status: Status
     webhooks: Webhooks
+    surveys: Surveys
 
 
 class Source(Protocol):
@@ -124,6 +128,17 @@ class Source(Protocol):
         ...
 
 
+class Poller(Source, Protocol):
+    """A source that asks instead of being told, and can be made to ask now."""
+
+    async def poll(self, ground: Ground) -> str:
+        """One round over all its scopes; what a person should know about it, or an empty text.
+
+        Raises `Unavailable` or `Refused` where a scope could not be polled at all.
+        """
+        ...
+
+
 # --- the journal -----------------------------------------------------------------------------
 
 
@@ -135,7 +150,8 @@ class Journal(Protocol):
     """
 
     async def append(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
-        """Commit and sync events, refusals and the state of order lines, all or nothing.
+        """Commit and sync events, refusals, the state of order lines, and what polls make known
+        (`Entry.watch`), all or nothing.
 
         An outcome for each entry, in order. An event whose id the journal holds is a duplicate,
         and changes nothing. Concurrent calls share a commit; sequence numbers follow call order.
@@ -184,11 +200,26 @@ class Journal(Protocol):
         """Order lines now on backorder, longest first; with `ended` the ended ones too."""
         ...
 
+    async def watched(self, source: str) -> Watched:
+        """All that is known of a scope's lines, ended ones too; `source` is the event attribute."""
+        ...
+
+    async def told(self, source: str, subjects: Sequence[str]) -> Mapping[str, bytes]:
+        """The last event of these lines, by subject, as `Record.body`. Of a line that is open and
+        watched it is there whatever was pruned.
+        """
+        ...
+
+    async def scopes(self) -> Sequence[ScopeCount]:
+        """Every scope that was ever polled, and in which views it has open lines."""
+        ...
+
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
         """Remove events recorded before a moment that every named sink has passed; how many.
 
-        A parked event stays until a person decides; order lines that ended before go too. Works in
-        small steps: appends go on meanwhile.
+        A parked event stays until a person decides, and the last event of an open line that is
+        watched as long as that; order lines that ended before go too. Works in small steps: appends
+        go on meanwhile.
         """
         ...
 

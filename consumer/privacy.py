@@ -10,10 +10,12 @@ end in `data.extra`, where nobody can tell whether they are personal; and payloa
 kept as they came.
 
 Hashing replaces values, not names of fields, and tells equal values from different ones. The key
-keeps anybody without it from trying names and telephone numbers until the hash fits.
+keeps anybody without it from trying names and telephone numbers until the hash fits. What is hashed
+already stays as it is: the events of a poller repeat what the events before them kept.
 """
 
 import hmac
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +27,7 @@ from consumer.settings import PrivacySettings
 
 _PREFIX = "hmac-sha256:"
 _DIGITS = 32
+_is_pseudonym = re.compile(rf"{_PREFIX}[0-9a-f]{{{_DIGITS}}}").fullmatch
 
 
 def protect(event: Event, settings: PrivacySettings) -> Event:
@@ -36,6 +39,8 @@ def protect(event: Event, settings: PrivacySettings) -> Event:
         key = settings.key.reveal().encode()
 
         def pseudonym(value: object) -> str:
+            if isinstance(value, str) and _is_pseudonym(value):
+                return value
             return _PREFIX + hmac.digest(key, str(value).encode(), "sha256").hex()[:_DIGITS]
 
         parties = _each(event.data.parties, pseudonym)

@@ -25,6 +25,7 @@ CONFIGURATION_ID = "urn:backorder-consumer:configuration:1"
 _DEFS = "#/$defs/"
 _TIMES = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _SIZES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1))
+_LEFT_OUT = {"drift", "traceparent", "changes"}  # where there is nothing to say
 _PARTS: dict[str, type[Struct]] = {"sources": SourceOptions, "sinks": SinkOptions}
 
 
@@ -32,8 +33,7 @@ def event_schema() -> Document:
     """What an event looks like on the wire; its `$id` is the event's `dataschema`."""
     _, components = msgspec.json.schema_components([Event], ref_template=_DEFS + "{name}")
     for part in components.values():
-        optional = {name for name in ("drift", "traceparent") if name in part["properties"]}
-        part["required"] = [name for name in part["properties"] if name not in optional]
+        part["required"] = [name for name in part["properties"] if name not in _LEFT_OUT]
         part["description"] = inspect.cleandoc(part["description"])
         for described in part["properties"].values():
             described.pop("default", None)

@@ -79,6 +79,10 @@ def _only_the_place(_logger: Any, _method: str, fields: Any) -> Any:
     return fields
 
 
+def _known(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 class Log:
     """The log events of the daemon, a method each."""
 
@@ -101,9 +105,13 @@ class Log:
         """A listener takes connections."""
         self._log.info("listener.started", listener=what, address=address)
 
-    def part_up(self, part: str) -> None:
-        """A link works."""
-        self._log.info("part.up", part=part)
+    def part_up(self, part: str, note: str | None = None) -> None:
+        """A link works; `note`: what a person should know all the same."""
+        self._log.info("part.up", part=part, **_known(note=note))
+
+    def part_note(self, part: str, note: str | None) -> None:
+        """A link that works has something else to say, or nothing any more."""
+        self._log.info("part.note", part=part, **_known(note=note))
 
     def part_down(self, part: str, reason: str) -> None:
         """A link is lost or was never there."""
@@ -114,6 +122,26 @@ class Log:
         self._log.warning(
             "message.quarantined", source=source, origin=origin, ids=ids, problems=problems
         )
+
+    def poll_broken(self, *, source: str, scope: str, reason: str) -> None:
+        """An answer of a polled upstream was broken, or there was none."""
+        self._log.warning("poll.broken", source=source, scope=scope, reason=reason)
+
+    def poll_done(self, *, source: str, scope: str, **lines: object) -> None:
+        """A poll is through, and had something to tell: how many lines."""
+        self._log.info("poll.done", source=source, scope=scope, **lines)
+
+    def poll_held(self, *, source: str, scope: str, missing: int, lines: int) -> None:
+        """So much is missing that it is not believed until a second complete answer agrees."""
+        self._log.warning("poll.held", source=source, scope=scope, missing=missing, open=lines)
+
+    def unwatched(self, *, source: str, scope: str, lines: int) -> None:
+        """Open lines that nothing polls any more: they stay as they were told last."""
+        self._log.warning("lines.unwatched", source=source, scope=scope, open=lines)
+
+    def subscription_ends(self, *, source: str, organisation: str, date: str) -> None:
+        """An upstream's subscription is over, or will soon be; said once a day."""
+        self._log.warning("subscription.ends", source=source, organisation=organisation, date=date)
 
     def webhook_refused(self, *, status: int) -> None:
         """A request was not taken (401: who sent it is not known); said once a minute a status."""

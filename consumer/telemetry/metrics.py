@@ -78,6 +78,57 @@ class Metrics:
             "backorder_intake_messages", "Messages taken and not yet committed.", registry=registry
         )
 
+        # Polls. A `source` may have several scopes: the gauges add them up.
+        self.polls = Counter(
+            "backorder_polls_total",
+            "Looks at a polled scope, by what they were (complete, held, incomplete, failed).",
+            ["source", "outcome"],
+            registry=registry,
+        )
+        self.poll_seconds = Histogram(
+            "backorder_poll_seconds",
+            "How long a look at a scope took, its requests and commits.",
+            ["source"],
+            buckets=_DELIVERY_SECONDS,
+            registry=registry,
+        )
+        self.broken_answers = Counter(
+            "backorder_poll_broken_total",
+            "Answers of polled upstreams that were broken, refused or missing.",
+            ["source"],
+            registry=registry,
+        )
+        self.last_complete = Gauge(
+            "backorder_poll_complete_timestamp_seconds",
+            "When a scope of the source was last seen completely.",
+            ["source"],
+            registry=registry,
+        )
+        self.watched_lines = Gauge(
+            "backorder_watched_lines",
+            "Open lines in the scopes that the source polls.",
+            ["source"],
+            registry=registry,
+        )
+        self.held_lines = Gauge(
+            "backorder_held_lines",
+            "Lines that are missing, and not believed to be over yet.",
+            ["source"],
+            registry=registry,
+        )
+        self.unwatched_lines = Gauge(
+            "backorder_unwatched_lines",
+            "Open lines that were polled once, by the source, and are not any more.",
+            ["source"],
+            registry=registry,
+        )
+        self.subscription_end = Gauge(
+            "backorder_subscription_end_timestamp_seconds",
+            "When the first subscription that the source polls with ends.",
+            ["source"],
+            registry=registry,
+        )
+
         # The journal.
         self.commit = Histogram(
             "backorder_commit_seconds",

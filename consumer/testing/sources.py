@@ -5,11 +5,14 @@ running = asyncio.create_task(source.run(ground(intake, status)))
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date
 
 from consumer.errors import JournalUnavailable
-from consumer.model import Message, Outcome
+from consumer.model import Message, Outcome, Scope
 from consumer.ports import Ground, Posted, Reply
+from consumer.survey import Survey, Surveys
 
 
 class RecordingIntake:
@@ -66,14 +69,20 @@ class RecordingIntake:
 
 
 class RecordingStatus:
-    """A status that remembers: `said` is None for up and the reason for down, newest last."""
+    """A status that remembers: `said` is None for up and the reason for down, newest last.
+
+    `notes` are what was said beside being up.
+    """
 
     def __init__(self) -> None:
         self.said: list[str | None] = []
+        self.notes: list[str] = []
 
-    def up(self) -> None:
+    def up(self, note: str = "") -> None:
         """See `ports.Status.up`."""
         self.said.append(None)
+        if note:
+            self.notes.append(note)
 
     def down(self, reason: str) -> None:
         """See `ports.Status.down`."""
@@ -101,8 +110,30 @@ class Routes:
         self.handlers[path] = handler
 
 
+class NoSurveys:
+    """For sources that are told and never ask."""
+
+    def survey(self, scope: Scope) -> AbstractAsyncContextManager[Survey]:
+        """See `survey.Surveys.survey`."""
+        raise AssertionError(f"nothing polls {scope.source} here")
+
+    async def watching(self, origin: str, sources: Collection[str]) -> None:
+        """See `survey.Surveys.watching`."""
+
+    def subscribed(self, origin: str, organisation: str, ends: date | None, *, warn: bool) -> None:
+        """See `survey.Surveys.subscribed`."""
+
+
 def ground(
-    intake: RecordingIntake, status: RecordingStatus, webhooks: Routes | None = None
+    intake: RecordingIntake,
+    status: RecordingStatus,
+    webhooks: Routes | None = None,
+    surveys: Surveys | None = None,
 ) -> Ground:
     """What `Source.run` is given."""
-    return Ground(intake=intake, status=status, webhooks=webhooks or Routes())
+    return Ground(
+        intake=intake,
+        status=status,
+        webhooks=webhooks or Routes(),
+        surveys=surveys or NoSurveys(),
+    )

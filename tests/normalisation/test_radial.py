@@ -102,6 +102,7 @@ EVERY_SAMPLE: dict[str, Any] = {
             "expected_delivery": None,
             "expected_delivery_until": None,
             "updated": None,
+            "cleared": None,
         },
         "parties": {
             "customer": NOBODY
@@ -116,6 +117,7 @@ EVERY_SAMPLE: dict[str, Any] = {
             "store": None,
             "vendor": None,
             "project": None,
+            "submitter": None,
         },
         "extra": {
             "currencySymbol": "$",
