@@ -2,8 +2,9 @@
 
 How it works. Appends and everything else that changes something go to one writer thread, which
 commits all that waits in one synced transaction (`sqlite_writer`). Questions go to one reader
-thread (`sqlite_reader`). What is written and asked stands in `sqlite_writes`, `sqlite_reads` and
-`sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open the file in `sqlite_file`.
+thread (`sqlite_reader`). What is written and asked stands in `sqlite_writes`, `sqlite_prune`,
+`sqlite_reads` and `sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open the file in
+`sqlite_file`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +13,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from msgspec.structs import replace
+
 from consumer.errors import JournalUnavailable, JournalUnusable
-from consumer.journal import sqlite_reads, sqlite_writes
+from consumer.journal import sqlite_prune, sqlite_reads, sqlite_writes
 from consumer.journal.moments import to_micros
 from consumer.journal.sqlite_reader import Reader
 from consumer.journal.sqlite_writer import Writer
-from consumer.model import Backorder, Entry, Outcome, Parked, Positions, Quarantined, Record
+from consumer.model import (
+    Backorder,
+    Entry,
+    Outcome,
+    Parked,
+    Positions,
+    Quarantined,
+    Record,
+    ScopeCount,
+    Watched,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,13 +111,26 @@ class SqliteJournal:
             sqlite_reads.backorders, origin=source, with_ended=ended, limit=limit
         )
 
+    async def watched(self, source: str) -> Watched:
+        """See `ports.Journal`."""
+        return await self._ask(sqlite_reads.watched, source)
+
+    async def told(self, source: str, subjects: Sequence[str]) -> Mapping[str, bytes]:
+        """See `ports.Journal`."""
+        return await self._ask(sqlite_reads.told, source, subjects)
+
+    async def scopes(self) -> Sequence[ScopeCount]:
+        """See `ports.Journal`."""
+        return await self._ask(sqlite_reads.scopes)
+
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
         """See `ports.Journal`. Without sinks only the moment counts."""
-        step = sqlite_writes.Prune(to_micros(before), tuple(sinks), _PRUNE_STEP)
+        step = sqlite_prune.Prune(to_micros(before), tuple(sinks), _PRUNE_STEP)
         removed, more = 0, True
         while more:
-            done: sqlite_writes.Pruned = await self._do(sqlite_writes.prune, step)
+            done: sqlite_prune.Pruned = await self._do(sqlite_prune.prune, step)
             removed, more = removed + done.events, done.more
+            step = replace(step, after=done.after)
         return removed
 
     async def probe(self) -> None:

@@ -17,6 +17,8 @@ SELECT json_group_array(id) FROM events WHERE id IN (SELECT value FROM json_each
 
 -- name: insert_events
 -- Append new events after `head`. rows: JSON array of sqlite_writes.Row; bodies: all of them in one.
+-- MATERIALIZED: json_each writes a value out anew each time that it is named.
+WITH rows AS MATERIALIZED (SELECT key, value FROM json_each(:rows))
 INSERT INTO events (seq, id, recorded, origin, source, type, subject, body)
 SELECT
     :head + 1 + key,
@@ -27,14 +29,16 @@ SELECT
     json_extract(value, '$[3]'),
     json_extract(value, '$[4]'),
     substr(:bodies, json_extract(value, '$[5]') + 1, json_extract(value, '$[6]'))
-FROM json_each(:rows);
+FROM rows;
 
 -- name: update_backorders
--- Carry the state of order lines along, event by event. `since` stays while a line is open and
--- begins anew when it comes back; `ended` is when it was first cleared.
+-- Carry the state of order lines along, event by event, with what a poll knows of them. `since`
+-- stays while a line is open and begins anew when it comes back; `ended` is when it was first
+-- cleared.
+WITH rows AS MATERIALIZED (SELECT key, value FROM json_each(:rows))
 INSERT INTO backorders (
     source, subject, origin, type, order_number, line, item, description, quantity, delay,
-    expected, since, updated, ended, seq
+    expected, since, updated, ended, seq, digest, revision, view
 )
 SELECT
     json_extract(value, '$[2]'),
@@ -51,8 +55,11 @@ SELECT
     :recorded,
     json_extract(value, '$[14]'),
     iif(json_extract(value, '$[3]') = 'backorder.cleared', :recorded, NULL),
-    :head + 1 + key
-FROM json_each(:rows)
+    :head + 1 + key,
+    json_extract(value, '$[15].digest'),
+    json_extract(value, '$[15].revision'),
+    json_extract(value, '$[15].view')
+FROM rows
 WHERE true -- tells the parser that ON CONFLICT is no join constraint
 ON CONFLICT (source, subject) DO UPDATE SET
     origin = excluded.origin,
@@ -67,7 +74,32 @@ ON CONFLICT (source, subject) DO UPDATE SET
     since = iif(ended IS NOT NULL AND excluded.ended IS NULL, excluded.since, since),
     updated = excluded.updated,
     ended = iif(excluded.ended IS NULL, NULL, coalesce(ended, excluded.ended)),
-    seq = excluded.seq;
+    seq = excluded.seq,
+    digest = coalesce(excluded.digest, digest),
+    revision = coalesce(excluded.revision, revision),
+    view = coalesce(excluded.view, view);
+
+-- name: watch_lines
+-- What a poll knows of lines that it told before and says nothing new of. lines: JSON object,
+-- subject to model.Known.
+WITH known AS MATERIALIZED ( -- or else the whole scope is compared with each of them
+    SELECT
+        :source AS source,
+        key AS subject,
+        json_extract(value, '$.digest') AS digest,
+        json_extract(value, '$.revision') AS revision,
+        json_extract(value, '$.view') AS view
+    FROM json_each(:lines)
+)
+UPDATE backorders SET digest = known.digest, revision = known.revision, view = known.view
+FROM known
+WHERE backorders.source = known.source AND backorders.subject = known.subject;
+
+-- name: watch_scope
+-- Who polls a scope, and which of its lines are held. held: JSON array; NULL leaves them.
+INSERT INTO scopes (source, origin, floor, held)
+VALUES (:source, :origin, 0, coalesce(:held, '[]'))
+ON CONFLICT (source) DO UPDATE SET origin = excluded.origin, held = coalesce(:held, held);
 
 -- name: quarantine
 -- Keep a refused payload. The same bytes again: count, and keep the newest reasons.
@@ -198,6 +230,40 @@ WHERE (:with_ended OR ended IS NULL) AND (:origin IS NULL OR origin = :origin)
 ORDER BY since, seq
 LIMIT :limit;
 
+-- name: watched
+-- What is known of the lines of a scope: a JSON array for each field, all in one order.
+SELECT
+    json_group_array(subject),
+    json_group_array(digest),
+    json_group_array(revision),
+    json_group_array(view),
+    json_group_array(ended IS NOT NULL)
+FROM backorders
+WHERE source = :source AND revision IS NOT NULL;
+
+-- name: scope
+SELECT held, floor FROM scopes WHERE source = :source;
+
+-- name: told
+-- The last events of some lines, of those that are still held. subjects: JSON array. Gives a JSON
+-- array of [subject, size of the body], and all bodies in one.
+SELECT
+    json_group_array(json_array(backorders.subject, length(body))),
+    CAST(group_concat(CAST(body AS TEXT), '') AS BLOB)
+FROM
+    json_each(:subjects)
+    CROSS JOIN backorders ON backorders.source = :source AND backorders.subject = json_each.value
+    CROSS JOIN events ON events.seq = backorders.seq;
+
+-- name: scopes
+-- Every scope with the number of its open lines, by view.
+SELECT scopes.source, scopes.origin, coalesce(backorders.view, ''), count(backorders.subject)
+FROM
+    scopes LEFT JOIN backorders
+    ON backorders.source = scopes.source AND ended IS NULL AND revision IS NOT NULL
+GROUP BY scopes.source, backorders.view
+ORDER BY scopes.source, backorders.view;
+
 -- --- pruning -------------------------------------------------------------------------------
 
 -- name: passed
@@ -206,17 +272,34 @@ SELECT min(coalesce(cursors.seq, 0))
 FROM json_each(:sinks) LEFT JOIN cursors ON cursors.sink = json_each.value;
 
 -- name: prunable
--- A step's worth of events that may go. Gives a JSON array of sequence numbers. The third condition
--- ends it at once where a sink that is down for long has passed nothing that is left.
-SELECT json_group_array(seq) FROM (
-    SELECT seq FROM events INDEXED BY events_recorded
+-- A step's worth of old events, and which of them may go: all but those that are parked, and the
+-- last ones of open lines that are watched. Gives a JSON array of [recorded, seq, may go].
+--
+-- What has to stay is looked at again by every pruning, but once only: each step begins where the
+-- one before it ended. Where a sink is down for long, what it has before it is not looked at: the
+-- range ends with the moment of the first such event. (Had the clock gone back, what is older by
+-- number but later by the clock goes only when the sink has passed that event.)
+WITH page AS (
+    SELECT recorded, seq FROM events INDEXED BY events_recorded
     WHERE
-        recorded < :before
-        AND seq <= :passed
-        AND :passed >= (SELECT min(seq) FROM events)
-        AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.seq = events.seq)
+        (recorded, seq) > (:after_recorded, :after_seq)
+        AND recorded <= min(:before - 1, coalesce(
+            (SELECT recorded FROM events WHERE seq > :passed ORDER BY seq LIMIT 1), :before
+        ))
+    ORDER BY recorded, seq
     LIMIT :step
-);
+)
+SELECT json_group_array(json_array(
+    recorded,
+    seq,
+    seq <= :passed
+    AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.seq = page.seq)
+    AND NOT EXISTS (
+        SELECT 1 FROM backorders
+        WHERE backorders.seq = page.seq AND ended IS NULL AND revision IS NOT NULL
+    )
+))
+FROM page;
 
 -- name: delete_events
 DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs));
@@ -224,11 +307,27 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs));
 -- name: mark_pruned
 UPDATE marks SET value = max(value, :seq) WHERE name = 'pruned';
 
+-- name: raise_floors
+-- No line of a scope begins anew with a revision that a line to be forgotten has had.
+UPDATE scopes SET floor = max(scopes.floor, gone.floor)
+FROM (
+    SELECT source, max(revision) + 1 AS floor FROM (
+        SELECT source, revision FROM backorders
+        WHERE ended IS NOT NULL AND ended < :before
+        ORDER BY ended, source, subject
+        LIMIT :step
+    )
+    WHERE revision IS NOT NULL
+    GROUP BY source
+) AS gone
+WHERE scopes.source = gone.source;
+
 -- name: forget_ended
--- Order lines that ended that long ago have no events any more either.
+-- Order lines that ended that long ago have no events any more either. The same ones as above.
 DELETE FROM backorders WHERE (source, subject) IN (
     SELECT source, subject FROM backorders
     WHERE ended IS NOT NULL AND ended < :before
+    ORDER BY ended, source, subject
     LIMIT :step
 );
 

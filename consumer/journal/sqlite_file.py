@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from consumer.errors import JournalUnavailable, JournalUnusable
+from consumer.errors import JournalInUse, JournalUnavailable, JournalUnusable
 from consumer.journal.sqlite_errors import unusable
 from consumer.journal.statements import migrations
 
@@ -112,7 +112,7 @@ def _locked(path: Path) -> int:
     except BlockingIOError:
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise JournalUnusable(
+        raise JournalInUse(
             f"journal {path}: another daemon, process {holder}, has it open (lock file {lock})",
             "Stop that one first, or give each daemon a journal of its own",
         ) from None

@@ -7,6 +7,7 @@ hundred. None of them begins or ends a transaction; that is the writer's busines
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -15,12 +16,9 @@ from consumer.event import Event
 from consumer.journal import moments
 from consumer.journal.lines import line_state
 from consumer.journal.statements import statements
-from consumer.model import Entry, Outcome
+from consumer.model import Entry, Known, Outcome, Watch
 
 SQL = statements("sqlite.sql")
-_VACUUM_PAGES = 128
-_WORTH_VACUUMING = 4  # a quarter of the file is free; with less, new events take the room
-
 
 # Bytes of bodies to a statement: SQLite takes no parameter of more than a thousand million.
 _SLICE = 32 << 20
@@ -48,6 +46,15 @@ class Row(Struct, array_like=True, frozen=True):
     delay: str | None
     expected: str | None
     updated: int
+    known: Known | None
+
+
+class New(NamedTuple):
+    """An event to insert: from which configured source, and what a poll knows of its line."""
+
+    origin: str
+    event: Event
+    known: Known | None
 
 
 class Advance(Struct, frozen=True):
@@ -58,31 +65,17 @@ class Advance(Struct, frozen=True):
     refused: Mapping[int, str]
 
 
-class Prune(Struct, frozen=True):
-    """The arguments of one step of `Journal.prune`; `before` in microseconds."""
-
-    before: int
-    sinks: Sequence[str]
-    step: int
-
-
-class Pruned(Struct, frozen=True):
-    """What one step removed; `more` says that another step may find more."""
-
-    events: int
-    more: bool
-
-
 def weigh(entries: Sequence[Entry]) -> int:
     """About how many rows an append changes, 16 KiB of bodies counting as a row more.
 
     An event is taken to be as large as the message: what is said about an order stands in each.
     """
     rows = sum(len(entry.events) + len(entry.refusals) for entry in entries)
+    known = sum(len(entry.watch.lines) for entry in entries if entry.watch)
     size = sum(
         (len(entry.events) + len(entry.refusals)) * len(entry.message.body) for entry in entries
     )
-    return rows + size // _WEIGHT_BYTES
+    return rows + known + size // _WEIGHT_BYTES
 
 
 def append(
@@ -92,18 +85,61 @@ def append(
     now = moments.now()
     entries = [entry for call in calls for entry in call]
     held = _held(connection, entries)
-    new: list[tuple[str, Event]] = []
+    new: list[New] = []
+    unsaid: dict[str, dict[str, Known]] = {}
     outcomes = []
     for entry in entries:
         # Backwards and back again: of two events with one id in an entry, the first one stays.
         fresh = {event.id: event for event in reversed(entry.events) if event.id not in held}
         held.update(fresh)
-        new += ((entry.message.source, event) for event in reversed(fresh.values()))
+        new += _new(entry, reversed(fresh.values()), unsaid)
         outcomes.append(_outcome(entry, accepted=len(fresh)))
     _insert(connection, new, now)
+    _watch(connection, entries, unsaid)
     connection.executemany(SQL["quarantine"], _refusals(entries, now))
     queue = iter(outcomes)
     return [[next(queue) for _ in call] for call in calls]
+
+
+def _new(
+    entry: Entry, fresh: Iterable[Event], unsaid: dict[str, dict[str, Known]]
+) -> Sequence[New]:
+    """The events of an entry with what its poll knows of their lines.
+
+    `unsaid`, by scope, takes what polls know of lines without a new event; the last one counts.
+    """
+    origin, watch = entry.message.source, entry.watch
+    if watch is None:
+        return [New(origin, event, None) for event in fresh]
+    rest = dict(watch.lines)
+    earlier = unsaid.setdefault(watch.source, {})
+    new = []
+    for event in fresh:
+        known = watch.lines.get(event.subject) if event.source == watch.source else None
+        if known is not None:
+            rest.pop(event.subject, None)
+            earlier.pop(event.subject, None)
+        new.append(New(origin, event, known))
+    earlier.update(rest)
+    return new
+
+
+def _watch(
+    connection: sqlite3.Connection,
+    entries: Sequence[Entry],
+    unsaid: Mapping[str, Mapping[str, Known]],
+) -> None:
+    for source, lines in unsaid.items():
+        if lines:
+            encoded = msgspec.json.encode(lines).decode()
+            connection.execute(SQL["watch_lines"], {"source": source, "lines": encoded})
+    watches = ((entry.message.source, entry.watch) for entry in entries if entry.watch)
+    connection.executemany(SQL["watch_scope"], (_scope(*watch) for watch in watches))
+
+
+def _scope(origin: str, watch: Watch) -> Mapping[str, object]:
+    held = None if watch.held is None else msgspec.json.encode(sorted(watch.held)).decode()
+    return {"source": watch.source, "origin": origin, "held": held}
 
 
 def _held(connection: sqlite3.Connection, entries: Sequence[Entry]) -> set[str]:
@@ -123,16 +159,16 @@ def _outcome(entry: Entry, accepted: int) -> Outcome:
     )
 
 
-def _insert(connection: sqlite3.Connection, new: Sequence[tuple[str, Event]], now: int) -> None:
+def _insert(connection: sqlite3.Connection, new: Sequence[New], now: int) -> None:
     rows: list[Row] = []
     bodies: list[bytes] = []
     offset = 0
-    for origin, event in new:
-        body = event.encode()
+    for one in new:
+        body = one.event.encode()
         if rows and offset + len(body) > _SLICE:
             _insert_slice(connection, rows, bodies, now)
             rows, bodies, offset = [], [], 0
-        rows.append(_row(origin, event, offset, len(body)))
+        rows.append(_row(one, offset, len(body)))
         bodies.append(body)
         offset += len(body)
     if rows:
@@ -148,7 +184,8 @@ def _insert_slice(
     connection.execute(SQL["update_backorders"], values)
 
 
-def _row(origin: str, event: Event, offset: int, length: int) -> Row:
+def _row(new: New, offset: int, length: int) -> Row:
+    origin, event, known = new
     state = line_state(event)
     return Row(
         event.id,
@@ -166,6 +203,7 @@ def _row(origin: str, event: Event, offset: int, length: int) -> Row:
         state.delay,
         state.expected,
         state.updated,
+        known,
     )
 
 
@@ -216,39 +254,6 @@ def advance(connection: sqlite3.Connection, calls: Sequence[Advance]) -> Sequenc
             ],
         )
     return [None] * len(calls)
-
-
-def prune(connection: sqlite3.Connection, calls: Sequence[Prune]) -> Sequence[Pruned]:
-    """One step of `Journal.prune` for each call."""
-    return [_prune(connection, call) for call in calls]
-
-
-def _prune(connection: sqlite3.Connection, call: Prune) -> Pruned:
-    (passed,) = connection.execute(SQL["head"]).fetchone()
-    if call.sinks:
-        sinks = msgspec.json.encode(call.sinks).decode()
-        (passed,) = connection.execute(SQL["passed"], {"sinks": sinks}).fetchone()
-    limits = {"before": call.before, "passed": passed, "step": call.step}
-    (found,) = connection.execute(SQL["prunable"], limits).fetchone()
-    seqs = msgspec.json.decode(found, type=list[int])
-    if seqs:
-        connection.execute(SQL["delete_events"], {"seqs": found})
-        connection.execute(SQL["mark_pruned"], {"seq": max(seqs)})
-    ended = connection.execute(SQL["forget_ended"], {"before": call.before, "step": call.step})
-    gave_back = _give_back(connection)
-    more = gave_back or call.step in (len(seqs), ended.rowcount)
-    return Pruned(events=len(seqs), more=more)
-
-
-def _give_back(connection: sqlite3.Connection) -> bool:
-    """Make the file smaller by a step where much of it is free; whether there was a need to."""
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-    if free < _VACUUM_PAGES or free * _WORTH_VACUUMING < pages:
-        return False
-    for _ in range(_VACUUM_PAGES):  # of a larger number sqlite3 would run the first step only
-        connection.execute("PRAGMA incremental_vacuum(1)")
-    return True
 
 
 def probe(connection: sqlite3.Connection, calls: Sequence[None]) -> Sequence[None]:

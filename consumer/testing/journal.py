@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
+import msgspec
 from msgspec.structs import replace
 
 from consumer.errors import JournalUnavailable
 from consumer.event import Event
-from consumer.journal.lines import ENDS, line_state
-from consumer.journal.moments import from_micros
 from consumer.model import (
     Backorder,
     Cursor,
@@ -26,8 +25,11 @@ from consumer.model import (
     Quarantined,
     Record,
     Refusal,
+    ScopeCount,
+    Watched,
     utc_now,
 )
+from consumer.testing.journal_lines import Lines
 from consumer.testing.journal_suite import JournalSuite
 
 __all__ = ["JournalSuite", "MemoryJournal"]
@@ -48,7 +50,7 @@ class MemoryJournal:
         self._cursors: dict[str, int] = {}
         self._parked: dict[tuple[int, str], Parked] = {}
         self._quarantine: dict[str, Quarantined] = {}
-        self._lines: dict[tuple[str, str], Backorder] = {}
+        self._lines = Lines()
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,6 +62,7 @@ class MemoryJournal:
         """See `ports.Journal`."""
         self._check()
         bodies = [[event.encode() for event in entry.events] for entry in entries]
+        msgspec.json.encode([entry.watch for entry in entries])
         now = utc_now()  # everything that can fail is behind us: all or nothing
         return [
             self._append(entry, encoded, now)
@@ -74,6 +77,8 @@ class MemoryJournal:
                 self._add(event, body, entry.message.source, now)
         for refusal in entry.refusals:
             self._refuse(refusal, entry.message, now)
+        if entry.watch:
+            self._lines.watch(entry.watch, entry.message.source)
         return Outcome(
             kind=entry.kind,
             accepted=accepted,
@@ -97,30 +102,7 @@ class MemoryJournal:
             body=body,
         )
         self._records.append(record)
-        self._carry(record, event)
-
-    def _carry(self, record: Record, event: Event) -> None:
-        state, key, now = line_state(event), (event.source, event.subject), record.recorded
-        before = self._lines.get(key)
-        ends = event.type == ENDS
-        comes_back = before is not None and before.ended is not None and not ends
-        self._lines[key] = Backorder(
-            source=event.source,
-            subject=event.subject,
-            origin=record.origin,
-            type=event.type,
-            order=state.order,
-            line=state.line,
-            item=state.item,
-            description=state.description,
-            quantity=state.quantity,
-            delay=state.delay,
-            expected=state.expected,
-            since=now if before is None or comes_back else before.since,
-            updated=from_micros(state.updated),
-            ended=((before and before.ended) or now) if ends else None,
-            seq=record.seq,
-        )
+        self._lines.carry(record, event)
 
     def _refuse(self, refusal: Refusal, message: Message, now: datetime) -> None:
         known = self._quarantine.get(refusal.id)
@@ -158,6 +140,10 @@ class MemoryJournal:
             page.append(record)
         return page
 
+    def _record(self, seq: int) -> Record | None:
+        at = bisect.bisect_left(self._records, seq, key=lambda r: r.seq)
+        return next((record for record in self._records[at : at + 1] if record.seq == seq), None)
+
     def _after(self, seq: int) -> Sequence[Record]:
         return self._records[bisect.bisect_right(self._records, seq, key=lambda r: r.seq) :]
 
@@ -194,9 +180,12 @@ class MemoryJournal:
         self._check()
         self._cursors[sink] = seq
         for number, reason in refused.items():
-            record = next((r for r in self._after(number - 1)[:1] if r.seq == number), None)
             self._parked[number, sink] = Parked(
-                sink=sink, seq=number, reason=reason, parked=utc_now(), record=record
+                sink=sink,
+                seq=number,
+                reason=reason,
+                parked=utc_now(),
+                record=self._record(number),
             )
 
     async def quarantined(self, id_prefix: str = "", *, limit: int = 1000) -> Sequence[Quarantined]:
@@ -217,29 +206,42 @@ class MemoryJournal:
         self._check()
         lines = [
             line
-            for line in self._lines.values()
+            for line in self._lines.states()
             if (ended or line.ended is None) and (source is None or line.origin == source)
         ]
         return sorted(lines, key=lambda line: (line.since, line.seq))[:limit]
+
+    async def watched(self, source: str) -> Watched:
+        """See `ports.Journal`."""
+        self._check()
+        return self._lines.watched(source)
+
+    async def told(self, source: str, subjects: Sequence[str]) -> Mapping[str, bytes]:
+        """See `ports.Journal`."""
+        self._check()
+        seqs = {subject: self._lines.seq((source, subject)) for subject in subjects}
+        found = {subject: self._record(seq or 0) for subject, seq in seqs.items()}
+        return {subject: record.body for subject, record in found.items() if record}
+
+    async def scopes(self) -> Sequence[ScopeCount]:
+        """See `ports.Journal`."""
+        self._check()
+        return self._lines.scopes()
 
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
         """See `ports.Journal`."""
         self._check()
         passed = min((self._cursors.get(sink, 0) for sink in sinks), default=self._head)
-        parked = {seq for seq, _ in self._parked}
+        stays = {seq for seq, _ in self._parked} | self._lines.last_of_open()
         kept = [
             record
             for record in self._records
-            if record.recorded >= before or record.seq > passed or record.seq in parked
+            if record.recorded >= before or record.seq > passed or record.seq in stays
         ]
         removed = len(self._records) - len(kept)
         self._records = kept
         self._ids = {record.id for record in kept}
-        self._lines = {
-            key: line
-            for key, line in self._lines.items()
-            if line.ended is None or line.ended >= before
-        }
+        self._lines.forget(before)
         return removed
 
     async def probe(self) -> None:

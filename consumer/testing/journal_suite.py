@@ -21,11 +21,12 @@ from consumer.model import Problem, utc_now
 from consumer.ports import Journal
 from consumer.testing.builders import data, entry, event, message, refusal
 from consumer.testing.journal_state_suite import JournalStateSuite
+from consumer.testing.journal_watch_suite import JournalWatchSuite
 
 _EVERYTHING = 1_000_000
 
 
-class JournalSuite(JournalStateSuite):
+class JournalSuite(JournalStateSuite, JournalWatchSuite):
     """Tests for a journal; the fixture `journal` is the subclass's to give."""
 
     # --- append and read ---------------------------------------------------------------------

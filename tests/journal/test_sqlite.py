@@ -13,7 +13,7 @@ import pytest
 from consumer.errors import JournalUnavailable, JournalUnusable
 from consumer.journal import sqlite_writer, sqlite_writes
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import utc_now
+from consumer.model import Known, Watch, utc_now
 from consumer.ports import Journal
 from consumer.testing.builders import data, entry, event, message
 from consumer.testing.journal import JournalSuite
@@ -65,6 +65,16 @@ async def test_what_is_large_together_is_committed_in_parts(tmp_path: Path) -> N
         before = commits(path)
         large = [entry(event(n), message=message(body=b"x" * (40 << 20))) for n in range(6)]
         await asyncio.gather(*(journal.append([one]) for one in large))
+        assert commits(path) - before >= 3
+
+
+async def test_what_many_polls_know_is_committed_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    many = {str(n): Known(b"row", 0, "list") for n in range(5_000)}
+    async with SqliteJournal(path) as journal:
+        before = commits(path)
+        watches = [Watch(source=f"/mvet/{n}", view="list", lines=many) for n in range(6)]
+        await asyncio.gather(*(journal.append([entry(watch=watch)]) for watch in watches))
         assert commits(path) - before >= 3
 
 

@@ -13,6 +13,7 @@ import pytest
 from consumer.errors import JournalUnusable
 from consumer.journal import sqlite_file
 from consumer.journal.sqlite import SqliteJournal
+from consumer.model import Known, Watch, Watched
 from consumer.testing.builders import entry, event
 from file_limit import no_file_larger_than
 
@@ -89,7 +90,7 @@ def directory(path: Path) -> None:
     [
         (garbage, "it is no SQLite database"),
         (cut_short, "it is damaged"),
-        (newer, r"newer version of this program wrote it \(its schema is 99, this version knows 1"),
+        (newer, r"newer version of this program wrote it \(its schema is 99, this version knows 2"),
         (foreign, "database of another program"),
         (directory, "it is a directory"),
     ],
@@ -141,7 +142,7 @@ async def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
 
 # --- the schema --------------------------------------------------------------------------------
 
-NEXT = "ALTER TABLE cursors ADD COLUMN note TEXT NOT NULL DEFAULT 'from schema 2';"
+NEXT = "ALTER TABLE cursors ADD COLUMN note TEXT NOT NULL DEFAULT 'from the next schema';"
 
 
 async def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -155,11 +156,41 @@ async def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
     with closing(sqlite_file.open_writer(path, steps)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
         assert connection.execute("SELECT * FROM cursors").fetchall() == [
-            ("sink", 0, "from schema 2")
+            ("sink", 0, "from the next schema")
         ]
         assert connection.execute("SELECT id FROM events").fetchall() == [(event(1).id,)]
     refused = await refusal_to_open(path)
     assert "newer version" in refused.reason
+
+
+async def test_a_journal_of_schema_1_keeps_what_it_holds(tmp_path: Path) -> None:
+    path, said = tmp_path / "journal.db", event(1)
+    path.touch()
+    with closing(sqlite_file.open_writer(path, sqlite_file.MIGRATIONS[:1])) as connection:
+        connection.execute(
+            "INSERT INTO events VALUES (7, ?, 1, 'radial-queue', ?, ?, ?, ?)",
+            (said.id, said.source, said.type, said.subject, said.encode()),
+        )
+        connection.execute(
+            "INSERT INTO backorders (source, subject, origin, type, since, updated, seq)"
+            " VALUES (?, ?, 'radial-queue', ?, 1, 1, 7)",
+            (said.source, said.subject, said.type),
+        )
+        connection.execute("INSERT INTO cursors VALUES ('sink', 6)")
+    async with SqliteJournal(path) as journal:
+        assert [(r.seq, r.body) for r in await journal.read(0, limit=9)] == [(7, said.encode())]
+        assert [(line.subject, line.seq) for line in await journal.backorders()] == [
+            (said.subject, 7)
+        ]
+        assert [(c.sink, c.pending) for c in (await journal.positions()).cursors] == [("sink", 1)]
+        assert await journal.watched(said.source) == Watched()
+        assert list(await journal.scopes()) == []
+        watch = Watch(source=said.source, view="", lines={said.subject: Known(b"row", 0, "")})
+        await journal.append([entry(watch=watch)])
+        assert (await journal.watched(said.source)).lines == watch.lines
+        assert await journal.told(said.source, [said.subject]) == {said.subject: said.encode()}
+    async with SqliteJournal(path) as journal:
+        assert (await journal.watched(said.source)).lines == watch.lines
 
 
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
@@ -169,5 +200,5 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
         sqlite_file.open_writer(path, (*sqlite_file.MIGRATIONS, f"{NEXT} DROP TABLE missing;"))
     await a_journal(path)
     with closing(sqlite_file.open_writer(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         assert len(connection.execute("PRAGMA table_info(cursors)").fetchall()) == 2
