@@ -1,5 +1,8 @@
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from program import RADIAL, Call, Edit
 
@@ -82,3 +85,102 @@ def test_the_source_must_be_a_known_one(call: Call, sample: Path) -> None:
     done = call("normalize", "--source", "radail", sample)
     assert done.status == 2
     assert "'radial'" in done.err
+
+
+# --- polled upstreams ------------------------------------------------------------------------
+
+DATA = RADIAL.parent
+INQUIRY = DATA / "mvet" / "mvet-boinquiry-0002789.json"
+CINX = DATA / "cinx"
+GUID = "076bd4bb-d6d9-5096-96f2-ec105d0562b1"
+
+
+def events_in(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_an_inquiry_of_mvet(call: Call) -> None:
+    done = call("normalize", "--source", "mvet", INQUIRY)
+    assert (done.status, done.err) == (0, "")
+    events = events_in(done.out)
+    assert len(events) == 13
+    assert {(event["source"], event["type"]) for event in events} == {
+        ("/mvet/0002789", "backorder.opened")
+    }
+    assert events[0]["subject"] == "45929940/350.81827.2"
+    assert len({event["id"] for event in events}) == 13
+    again = call("normalize", "--source", "mvet", "--account", "0002789", INQUIRY)
+    assert [event["id"] for event in events_in(again.out)] == [event["id"] for event in events]
+
+
+def test_the_same_item_twice_and_two_accounts(call: Call, tmp_path: Path) -> None:
+    row = json.loads(INQUIRY.read_bytes())[0]
+    file = tmp_path / "inquiry.json"
+    file.write_text(json.dumps([row, row, row | {"accountNumber": "7 8"}]))
+    told = [
+        (event["source"], event["subject"])
+        for event in events_in(call("normalize", "--source", "mvet", file).out)
+    ]
+    assert told == [
+        ("/mvet/0002789", "45929940/350.81827.2"),
+        ("/mvet/0002789", "45929940/350.81827.2#2"),
+        ("/mvet/7%208", "45929940/350.81827.2"),
+    ]
+
+
+def test_rows_of_mvet_that_are_none_of_it(call: Call, tmp_path: Path) -> None:
+    row = json.loads(INQUIRY.read_bytes())[0]
+    file = tmp_path / "inquiry.json"
+    foreign, undated = row | {"accountNumber": "7"}, row | {"date": 20250229}
+    file.write_text(json.dumps([row, foreign, undated]))
+    done = call("normalize", "--source", "mvet", "--account", "0002789", file)
+    assert done.status == 1
+    assert len(done.out.splitlines()) == 1
+    assert done.err.splitlines() == [
+        f"{file}: $[1].accountNumber: a line of another account than the one asked for",
+        f"{file}: 45929940/350.81827.2: date: not a date written YYYYMMDD",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["json", "xml"])
+def test_a_list_and_a_detail_of_cinx(call: Call, kind: str) -> None:
+    listed, detail = CINX / f"cinx-back-orders-list.{kind}", CINX / f"cinx-back-order-detail.{kind}"
+    done = call("normalize", "--source", "cinx", listed, detail)
+    assert (done.status, done.err) == (0, "")
+    first, second = events_in(done.out)
+    for event in (first, second):
+        assert (event["source"], event["subject"]) == ("/cinx/cinx", GUID)
+        assert event["type"] == "backorder.opened"
+    assert first["data"]["line"]["unit_price"] is None
+    assert second["data"]["line"]["unit_price"] == "270.05"
+    named = call("normalize", "--source", "cinx", "--account", "WTS Mechanical", listed)
+    [event] = events_in(named.out)
+    assert event["source"] == "/cinx/WTS%20Mechanical"
+    assert event["data"]["order"]["account"] == "WTS Mechanical"
+
+
+def test_a_detail_that_says_it_is_over(call: Call, tmp_path: Path) -> None:
+    text = (CINX / "cinx-back-order-detail.json").read_text()
+    file = tmp_path / "detail.json"
+    file.write_text(text.replace('"cleared": ""', '"cleared": "2019-06-12"'))
+    [event] = events_in(call("normalize", "--source", "cinx", file).out)
+    assert event["type"] == "backorder.cleared"
+    assert event["data"]["dates"]["cleared"] == "2019-06-12"
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "reason"),
+    [
+        ("mvet", "{}", "not a JSON array"),
+        ("mvet", "[", "not JSON: it is cut short"),
+        ("cinx", '{"response": {"status_code": 401}}', "the envelope says status 401"),
+        ("cinx", '{"response": {}}', "no list of rows in the answer"),
+        ("cinx", "<cinx_api>", "not well-formed XML (line 1)"),
+    ],
+)
+def test_an_answer_that_is_none(
+    call: Call, tmp_path: Path, source: str, content: str, reason: str
+) -> None:
+    file = tmp_path / "answer"
+    file.write_text(content)
+    assert call("normalize", "--source", source, file) == (1, "", f"{file}: {reason}\n")
