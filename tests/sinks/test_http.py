@@ -19,10 +19,10 @@ from aiohttp import web
 
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.sinks.http import Http, HttpOptions
-from consumer.sinks.http.options import HttpTls
 from consumer.testing import builders
 from consumer.testing.sinks import RefusingOutlet, RefusingSinkSuite, records
 from consumer.values import Duration, Secret, parse_value
+from consumer.web import Tls
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PREVIOUS = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -410,7 +410,7 @@ async def test_a_status_counts_though_its_body_never_ends(receiver: Receiver) ->
 
 
 @pytest.fixture
-async def secure(tmp_path: Path) -> AsyncIterator[tuple[Receiver, HttpTls]]:
+async def secure(tmp_path: Path) -> AsyncIterator[tuple[Receiver, Tls]]:
     """A receiver that wants a client certificate, and the settings that satisfy it."""
     ca = trustme.CA()
     files = {name: tmp_path / f"{name}.pem" for name in ("ca", "certificate", "key")}
@@ -424,18 +424,18 @@ async def secure(tmp_path: Path) -> AsyncIterator[tuple[Receiver, HttpTls]]:
     ca.configure_trust(receiver.tls)
     ca.issue_cert("127.0.0.1").configure_cert(receiver.tls)
     await receiver.start()
-    yield receiver, HttpTls(**{name: str(path) for name, path in files.items()})
+    yield receiver, Tls(**{name: str(path) for name, path in files.items()})
     await receiver.stop()
 
 
-async def test_tls_with_a_client_certificate(secure: tuple[Receiver, HttpTls]) -> None:
+async def test_tls_with_a_client_certificate(secure: tuple[Receiver, Tls]) -> None:
     receiver, tls = secure
     async with http(receiver, tls=tls) as sink:
         assert await sink.deliver(records(1, 2)) == {}
         assert "TLS" in (await sink.check())[0]
 
 
-async def test_an_unknown_authority_is_named(secure: tuple[Receiver, HttpTls]) -> None:
+async def test_an_unknown_authority_is_named(secure: tuple[Receiver, Tls]) -> None:
     receiver, _ = secure
     async with http(receiver) as sink:
         assert "does not verify" in (await unavailable(sink)).reason
@@ -443,19 +443,19 @@ async def test_an_unknown_authority_is_named(secure: tuple[Receiver, HttpTls]) -
             await sink.check()
 
 
-async def test_a_missing_client_certificate_is_an_outage(secure: tuple[Receiver, HttpTls]) -> None:
+async def test_a_missing_client_certificate_is_an_outage(secure: tuple[Receiver, Tls]) -> None:
     receiver, tls = secure
-    async with http(receiver, tls=HttpTls(ca=tls.ca)) as sink:
+    async with http(receiver, tls=Tls(ca=tls.ca)) as sink:
         await unavailable(sink)
 
 
 async def test_bad_tls_files_are_for_a_person(receiver: Receiver, tmp_path: Path) -> None:
-    sink = http(receiver, tls=HttpTls(ca=str(tmp_path / "none.pem")))
+    sink = http(receiver, tls=Tls(ca=str(tmp_path / "none.pem")))
     with pytest.raises(Unusable, match="tls"):
         await sink.__aenter__()
     receiver.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     with pytest.raises(Refused, match="tls"):
-        await http(receiver, tls=HttpTls(ca=str(tmp_path / "none.pem"))).check()
+        await http(receiver, tls=Tls(ca=str(tmp_path / "none.pem"))).check()
 
 
 # --- check and options -----------------------------------------------------------------------

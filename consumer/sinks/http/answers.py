@@ -1,16 +1,11 @@
-"""What an answer, or a missing one, means for the event that was posted.
+"""What an answer means for the event that was posted.
 
 Only what says "this event is wrong" is final. Whatever rather says that the operator, the network
 or the receiver has a problem is tried again: nothing must be parked because a password expired.
 """
 
-import email.utils
-import socket
-import ssl
 from collections.abc import Mapping
 from enum import Enum, auto
-
-import aiohttp
 
 
 class Meaning(Enum):
@@ -46,40 +41,3 @@ _MEANING: Mapping[int, tuple[Meaning, str]] = {
 def meaning(status: int) -> tuple[Meaning, str]:
     """What a status means for the event, and what to tell the operator."""
     return _MEANING.get(status) or _MEANING.get(status // 100) or _MEANING[5]
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait, from a Retry-After header: a number of seconds, or an HTTP date."""
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def failure(error: BaseException) -> str:
-    """What kept an answer from coming, without a URL or anything else of the request."""
-    for kind, reason in _FAILURES.items():
-        if isinstance(error, kind):
-            return reason
-    cause = getattr(error, "os_error", error)
-    return getattr(cause, "strerror", None) or type(error).__name__
-
-
-# The first kind that fits counts.
-_FAILURES: Mapping[type[BaseException], str] = {
-    TimeoutError: "no answer in time",
-    ssl.SSLCertVerificationError: "its TLS certificate does not verify; check url and tls.ca",
-    aiohttp.ClientConnectorCertificateError: (
-        "its TLS certificate does not verify; check url and tls.ca"
-    ),
-    ssl.SSLError: "the TLS handshake failed; check url, tls.certificate and tls.key",
-    aiohttp.ClientSSLError: "the TLS handshake failed; check url, tls.certificate and tls.key",
-    socket.gaierror: "its name cannot be resolved; check url",
-    aiohttp.ClientConnectorDNSError: "its name cannot be resolved; check url",
-    aiohttp.ServerDisconnectedError: "it closed the connection without an answer",
-    aiohttp.ClientResponseError: "it answers something that is not HTTP/1.1",
-}

@@ -2,32 +2,19 @@
 
 import base64
 import binascii
-import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from consumer.settings import Section, SinkOptions
+from consumer.settings import SinkOptions
 from consumer.values import PositiveDuration, Secret
+from consumer.web import Tls, check_headers
 
 # Standard Webhooks asks for 24 bytes or more; some receivers hand out 16.
 _SHORTEST_KEY = 16
 
 _OURS = ("content-type", "content-length", "host", "transfer-encoding", "traceparent")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-class HttpTls(Section, frozen=True, kw_only=True):
-    """`tls`: `ca` to trust instead of the system's; `certificate` and `key` to show who we are."""
-
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("certificate and key belong together; give both or neither")
 
 
 class HttpOptions(SinkOptions, frozen=True, kw_only=True):
@@ -46,7 +33,7 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
     timeout: PositiveDuration = PositiveDuration(10)
     concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
     batched: bool = False
-    tls: HttpTls = HttpTls()
+    tls: Tls = Tls()
 
     def __post_init__(self) -> None:
         try:
@@ -60,13 +47,7 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
         for key in ("secret", "previous_secret"):
             if len(value := getattr(self, key)) and signing_key(value) is None:
                 raise ValueError(f"{key} must be whsec_ and the base64 of at least 16 random bytes")
-        for name, header in self.headers.items():
-            if name.lower() in _OURS or name.lower().startswith("webhook-"):
-                raise ValueError(f"headers: {name} is set by the sink itself")
-            if not _TOKEN.fullmatch(name) or not header.reveal().isprintable():
-                raise ValueError(
-                    f"headers: {name!r} is not a header, or its value has a line break"
-                )
+        check_headers(self.headers, ours=_OURS, prefix="webhook-", who="the sink")
 
 
 def signing_key(secret: Secret) -> bytes | None:

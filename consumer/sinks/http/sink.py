@@ -7,14 +7,13 @@ Rules
 3. A redirect is never followed: an event goes to the configured host and to no other. No proxy of
    the environment is used, and no cookie is kept.
 4. Of an answer only the status and Retry-After are looked at. Its body may quote the event, so it
-   is thrown away, at most `_MOST_READ` bytes of it.
+   is thrown away (`consumer.web.discard`), and of a long one only the beginning is read.
 """
 
 import asyncio
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
@@ -24,12 +23,11 @@ import aiohttp
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.model import Record
 from consumer.sinks import through
-from consumer.sinks.http.answers import Meaning, failure, meaning, retry_after
+from consumer.sinks.http.answers import Meaning, meaning
 from consumer.sinks.http.options import HttpOptions, signing_key
 from consumer.sinks.http.request import single, together
 from consumer.values import redacted
-
-_MOST_READ = 64 * 1024
+from consumer.web import context, discard, failure, retry_after
 
 # Seconds that `check` waits for a connection at the most.
 _PROBE = 5.0
@@ -111,17 +109,7 @@ class Http:
         return [f"{self._shown}: connected to port {port} {how}; no request was sent"]
 
     def _context(self) -> ssl.SSLContext:
-        tls = self._options.tls
-        try:
-            context = ssl.create_default_context(cafile=tls.ca or None)
-            if tls.certificate:
-                context.load_cert_chain(tls.certificate, tls.key)
-        except OSError as error:  # ssl.SSLError is one
-            raise Unusable(
-                f"the tls files of sink {self.name} cannot be used: {error.strerror or error}",
-                "ca, certificate and key must be readable PEM files that belong together",
-            ) from error
-        return context
+        return context(self._options.tls, f"sink {self.name}")
 
     async def _post(self, part: Sequence[Record]) -> str | None:
         """Send one request; why the receiver refuses it, if it does."""
@@ -132,7 +120,7 @@ class Http:
             async with self._session.post(
                 url, data=body, headers=headers, allow_redirects=False
             ) as response:
-                await _discard(response)
+                await discard(response)
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{self._shown}: {failure(error)}") from error
         what, reason = meaning(response.status)
@@ -144,17 +132,3 @@ class Http:
                 f"{self._shown}: HTTP {response.status}, it {reason}", retry_after=wait
             )
         return f"HTTP {response.status}" if what is Meaning.REFUSED else None
-
-
-async def _discard(response: aiohttp.ClientResponse) -> None:
-    """Read the body away so that the connection can be used again; drop both where it is long.
-
-    The verdict is in the status already: a body that breaks or never ends changes nothing.
-    """
-    read = 0
-    with suppress(aiohttp.ClientError, OSError):
-        async for chunk in response.content.iter_any():
-            read += len(chunk)
-            if read > _MOST_READ:
-                response.close()
-                return
