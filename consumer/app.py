@@ -28,6 +28,7 @@ from consumer.journal.sqlite import SqliteJournal
 from consumer.listener import Listener
 from consumer.ports import Ground, Sink, Source
 from consumer.settings import Settings
+from consumer.surveyor import Surveyor
 from consumer.telemetry import Log, Metrics
 from consumer.validation import Schemas
 
@@ -120,7 +121,18 @@ class Daemon:
             on_answer=self._answered,
             grace=partial(self._time_left, share=0.5),
         )
-        await stack.enter_async_context(self._sourcing(intake, listener))
+        surveys = Surveyor(
+            self._journal,
+            commit=intake.commit,
+            privacy=settings.privacy,
+            metrics=self._metrics,
+            log=self._log,
+        )
+        await surveys.tell_unwatched(
+            [source.name for source in self._sources],
+            [scope for options in settings.sources for scope in getattr(options, "scopes", ())],
+        )
+        await stack.enter_async_context(self._sourcing(intake, listener, surveys))
 
     # --- its parts ---------------------------------------------------------------------------
 
@@ -172,11 +184,13 @@ class Daemon:
         await intake.drain(self._time_left(share=0.5))
 
     @asynccontextmanager
-    async def _sourcing(self, intake: Intake, listener: Listener) -> AsyncIterator[None]:
+    async def _sourcing(
+        self, intake: Intake, listener: Listener, surveys: Surveyor
+    ) -> AsyncIterator[None]:
         runs = []
         for source in self._sources:
             status = self._board.part(f"sources.{source.name}")
-            ground = Ground(intake=intake, status=status, webhooks=listener)
+            ground = Ground(intake=intake, status=status, webhooks=listener, surveys=surveys)
             runs.append(self._spawn(f"sources.{source.name}", source.run(ground)))
         try:
             await asyncio.sleep(0)  # every source has registered its paths before its first wait

@@ -41,6 +41,9 @@ _PATIENCE = Backoff(initial=0.2, most=10.0)
 # Drift is logged once a name; a hostile sender may invent names for ever.
 _DRIFT_NAMES_REMEMBERED = 1000
 
+# Systems that send messages. What polls find comes here understood, and is told of by the surveyor.
+_TOLD = frozenset({"radial"})
+
 # Bytes understood on the event loop (some 20 ms) until others get their turn.
 _IN_ONE_TURN = 64 << 10
 
@@ -93,7 +96,7 @@ class Intake:
     async def accept(self, messages: Sequence[Message]) -> Awaitable[Outcomes]:
         """See `ports.Intake.accept`."""
         entries = await self._understand_all(messages)
-        return self._in_background(self._commit(entries))
+        return self._in_background(self.commit(entries))
 
     async def accept_patiently(self, messages: Sequence[Message]) -> Awaitable[Outcomes]:
         """See `ports.Intake.accept_patiently`."""
@@ -120,7 +123,11 @@ class Intake:
         if not task.cancelled():
             task.exception()  # a caller that went away never looks at it; that is no error
 
-    async def _commit(self, entries: Sequence[Entry]) -> Outcomes:
+    async def commit(self, entries: Sequence[Entry]) -> Outcomes:
+        """Commit what is understood already (polls), and account for it; once, at once.
+
+        Raises `JournalUnavailable`; nothing was kept then.
+        """
         self._metrics.unsettled.inc(len(entries))
         try:
             with self._metrics.commit.time():
@@ -141,8 +148,10 @@ class Intake:
             return entries, await self._journal.append(entries)
         except (Unavailable, Unusable):
             raise  # the storage fails, whatever the entries hold
-        except Exception as error:  # noqa: BLE001 - rule 2: a bug of ours must not stop the queue
+        except Exception as error:
             self._log.bug(where="journal", error=error)
+            if any(entry.watch for entry in entries):  # no message that could be set aside
+                raise JournalUnavailable(_stumbled(error)) from error
             if len(entries) == 1:
                 return await self._append_refused(entries[0], _stumbled(error))
         kept: list[Entry] = []
@@ -170,7 +179,7 @@ class Intake:
         """Commit now, or in line behind those who could not: order holds across a failure."""
         if not self._in_line:
             try:
-                return await self._commit(entries)
+                return await self.commit(entries)
             except JournalUnavailable:
                 pass  # into the line
         self._in_line += 1
@@ -183,7 +192,7 @@ class Intake:
     async def _commit_until_it_works(self, entries: Sequence[Entry]) -> Outcomes:
         for attempt in count(1):
             try:
-                return await self._commit(entries)
+                return await self.commit(entries)
             except JournalUnavailable as error:
                 draw = random.random()  # noqa: S311 - jitter, not a secret
                 wait = _PATIENCE.wait(attempt, draw=draw, retry_after=error.retry_after)
@@ -243,7 +252,9 @@ class Intake:
         grown = False
         for entry, outcome in zip(entries, outcomes, strict=True):
             source = entry.message.source
-            self._metrics.messages.labels(source, _word(outcome)).inc()
+            told = entry.message.system in _TOLD
+            if told:
+                self._metrics.messages.labels(source, _word(outcome)).inc()
             if outcome.accepted:
                 grown = True
                 self._count_events(source, entry, outcome)
@@ -251,6 +262,7 @@ class Intake:
                 self._metrics.duplicates.labels(source).inc(outcome.duplicates)
             if outcome.quarantined:
                 self._metrics.quarantined.labels(source).inc(outcome.quarantined)
+            if outcome.quarantined and told:
                 self._log.quarantined(
                     source=source,
                     origin=entry.message.origin,
