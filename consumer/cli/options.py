@@ -13,11 +13,33 @@ from consumer.decoding import listed, nearest
 from consumer.errors import ConfigurationError, Unusable
 from consumer.journal.sqlite import SqliteJournal
 from consumer.settings import Settings
+from consumer.values import Duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Order lines whose sources are looked at for a name that could have been meant.
 _SOME = 1000
+
+
+class DurationType(click.ParamType[Duration]):
+    """A duration as configurations have it."""
+
+    name = "duration"
+
+    def __init__(self, kind: type[Duration]) -> None:
+        self._kind = kind
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Duration:
+        """Seconds."""
+        if isinstance(value, Duration):
+            return value
+        try:
+            return self._kind.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
 
 config_option = click.option(
     "-c",
