@@ -32,6 +32,23 @@ def check_webhook_paths(decoder: Decoder, sources: Sequence[SourceOptions | None
             decoder.mistake(here, f"{reason} (line {decoder.line(first)})")
 
 
+def check_scopes(decoder: Decoder, sources: Sequence[SourceOptions | None]) -> None:
+    """What is polled belongs to one upstream: two that both tell what is there clear each other's.
+
+    Two sources may share a scope where they ask the same `upstream` (for different parts of it).
+    """
+    taken: dict[str, tuple[KeyPath, object]] = {}
+    for index, source in enumerate(sources):
+        here: KeyPath = ("sources", index)
+        upstream = getattr(source, "upstream", None)
+        for scope in getattr(source, "scopes", ()):
+            first, asked = taken.setdefault(scope, (here, upstream))
+            if asked != upstream:
+                place = f"{dotted(first)} (line {decoder.line(first)})"
+                reason = f"polls {scope}, as does {place}, but asks somebody else for it"
+                decoder.mistake(here, f"{reason}; give both the same address and token")
+
+
 def check_filters(
     decoder: Decoder, sinks: Sequence[SinkOptions | None], sources: Sequence[object]
 ) -> None:

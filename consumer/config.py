@@ -16,7 +16,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from consumer.coherence import check_files, check_filters, check_ports, check_webhook_paths
+from consumer.coherence import (
+    check_files,
+    check_filters,
+    check_ports,
+    check_scopes,
+    check_webhook_paths,
+)
 from consumer.decoding import Decoder, listed, nearest
 from consumer.errors import ConfigurationError, ConsumerError, Mistake
 from consumer.settings import JournalSettings, Settings, SinkOptions, SourceOptions
@@ -138,6 +144,7 @@ def loads(
     sources = _parts(decoder, document, "sources", source_types)
     sinks = _parts(decoder, document, "sinks", sink_types)
     check_webhook_paths(decoder, sources)
+    check_scopes(decoder, sources)
     check_filters(decoder, sinks, _names(document.get("sources"), sources))
     check_ports(decoder, sections, sources)
     check_files(decoder, sections, sources, sinks)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict, astuple
 
 # Also the patterns of the JSON Schema, hence regular expressions of ECMAScript as well. How many
 # days a month has, they leave to those who write events.
@@ -130,11 +131,7 @@ class Dates(Struct, frozen=True, kw_only=True):
     cleared: Moment | None = None
 
     def __post_init__(self) -> None:
-        _check(
-            "date or UTC timestamp",
-            _is_moment,
-            **{name: getattr(self, name) for name in self.__struct_fields__},
-        )
+        _check("date or UTC timestamp", _is_moment, **asdict(self))
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -263,7 +260,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_NOTHING: tuple[object, ...] = (None, {}, (), UNSET)
+_NOTHING: tuple[object, ...] = ({}, (), UNSET)  # and None
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
@@ -280,9 +277,14 @@ def identify(source: str, type_: str, subject: str, data: Data, *, occurrence: i
     return hashlib.sha256(said).hexdigest()[:32]
 
 
-def _known(value: object) -> object:
-    """A value without the fields that hold nothing."""
-    if not isinstance(value, Struct):
-        return value
-    fields = ((name, _known(getattr(value, name))) for name in value.__struct_fields__)
-    return {name: known for name, known in fields if known not in _NOTHING}
+def _known(value: Struct) -> dict[str, object]:
+    """The fields of a value that hold something: most hold None, and most of the others a text."""
+    known: dict[str, object] = {}
+    for name, held in zip(value.__struct_fields__, astuple(value), strict=True):
+        if isinstance(held, str):
+            known[name] = held
+        elif held is not None:
+            said = _known(held) if isinstance(held, Struct) else held
+            if said not in _NOTHING:
+                known[name] = said
+    return known

@@ -36,7 +36,8 @@ class JournalSettings(Section, frozen=True, kw_only=True):
     """`[journal]`: where events are kept.
 
     `url` is `sqlite:PATH`. Events that every sink has passed and that are older than `retention`
-    are removed; ids are unique for as long as the event is kept.
+    are removed, except the last one of each polled line that is still open; ids are unique for as
+    long as the event is kept.
     """
 
     url: Text = "sqlite:var/journal.db"

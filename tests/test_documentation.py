@@ -60,11 +60,21 @@ def test_the_configuration_in_the_readme_is_one() -> None:
     settings = config.loads(
         text.replace("${WAREHOUSE_SECRET}", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         file="README.md",
-        environ=dict.fromkeys(("WEBHOOK_PASSWORD", "RADIAL_PASSWORD", "DOWNSTREAM_PASSWORD"), "x"),
+        environ=dict.fromkeys(
+            (
+                "WEBHOOK_PASSWORD",
+                "RADIAL_PASSWORD",
+                "DOWNSTREAM_PASSWORD",
+                "CINX_PASSWORD",
+                "CINX_TOKEN",
+            ),
+            "x",
+        ),
         source_types=plugins.option_types(plugins.sources()),
         sink_types=plugins.option_types(plugins.sinks()),
     )
-    assert [source.type for source in settings.sources] == ["radial-amqp", "radial-webhook"]
+    types = [source.type for source in settings.sources]
+    assert types == ["radial-amqp", "radial-webhook", "mvet", "cinx"]
     assert [sink.type for sink in settings.sinks] == ["amqp", "http"]
 
 

@@ -26,7 +26,10 @@ COMMANDS = {
     "normalize": Entry("consumer.cli.normalize:normalize", "The events of a payload."),
     "events": Entry("consumer.cli.events:events", "What the journal holds."),
     "backorders": Entry("consumer.cli.backorders:backorders", "Order lines now on backorder."),
+    "poll": Entry("consumer.cli.poll:poll", "Ask MVET or CINX now, and print what changed."),
+    "cinx": Entry("consumer.cli.cinx:cinx", "CINX's update template."),
     "sinks": Entry("consumer.cli.sinks:sinks", "Position and lag of every sink."),
+    "simulate": Entry("consumer.cli.simulate:simulate", "A stand-in upstream to develop against."),
     "schema": Entry("consumer.cli.schema:schema", "JSON Schema of events or configuration."),
 }
 

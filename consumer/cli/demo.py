@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from consumer.cli.options import DurationType
 from consumer.demo import Demo
 from consumer.settings import LogSettings
 from consumer.telemetry import configure_log
@@ -14,52 +15,47 @@ from consumer.values import Duration, PositiveDuration
 _DIRECTORY = Path("var/demo")
 
 
-class _DurationType(click.ParamType[Duration]):
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Duration:
-        if isinstance(value, Duration):
-            return value
-        try:
-            return PositiveDuration.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command()
 @click.option(
     "--for",
     "duration",
-    type=_DurationType(),
+    type=DurationType(PositiveDuration),
     metavar="DURATION",
     help='End by itself after so long, such as "30s".  [default: run until Ctrl-C]',
 )
+@click.option(
+    "--lines",
+    default=400,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Order lines that each customer of MVET and organisation of CINX has at first.",
+)
 @click.pass_context
-def demo(context: click.Context, duration: Duration | None) -> None:
+def demo(context: click.Context, duration: Duration | None, lines: int) -> None:
     """Show the daemon at work, with nothing to set up.
 
     Simulated stores publish back-orders to a private RabbitMQ (where one is installed) and post
-    them to the webhook; the daemon turns them into events, keeps them in a journal below
-    ./var/demo and hands them to two sinks, standard output and a file. A line for each event as
-    it arrives; at the end, a count for each source and sink.
+    them to the webhook; a simulated MVET and a simulated CINX change while they are polled. The
+    daemon turns all of it into events, keeps them in a journal below ./var/demo and hands them to
+    two sinks, standard output and a file. A line for each event as it arrives; at the end, a count
+    for each source and sink.
 
     \b
     Exit status: 0 if every simulated event reached every sink, otherwise 1.
 
     \b
-    Example:
+    Examples:
       backorder-consumer demo --for 30s
+      backorder-consumer demo --lines 5
     """
     configure_log(LogSettings(level="warning", format="console"))
-    complete = asyncio.run(_run(None if duration is None else float(duration)))
+    complete = asyncio.run(_run(None if duration is None else float(duration), lines))
     context.exit(0 if complete else 1)
 
 
-async def _run(seconds: float | None) -> bool:
+async def _run(seconds: float | None, lines: int) -> bool:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked.set)
-    return await Demo(_DIRECTORY, click.echo).run(seconds, asked)
+    return await Demo(_DIRECTORY, click.echo, lines=lines).run(seconds, asked)

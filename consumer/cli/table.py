@@ -40,7 +40,10 @@ def span(length: timedelta) -> str:
     return " ".join(f"{count}{unit}" for unit, count in parts[first : first + 2])
 
 
+def plain(text: str) -> str:
+    """Text that cannot steer a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def _text(cell: object) -> str:
-    if cell is None:
-        return "-"
-    return "".join(char if char.isprintable() else "?" for char in str(cell))
+    return "-" if cell is None else plain(str(cell))

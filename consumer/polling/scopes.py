@@ -35,8 +35,10 @@ class Rounds(Generic[S]):
         turn = asyncio.Semaphore(self._at_once)
 
         async def in_turn(scope: S) -> str | _Failed:
-            async with turn:
-                return await self._try(scope, one)
+            await turn.acquire()
+            result = await self._try(scope, one)
+            turn.release()  # not where that was denied: nobody begins any more
+            return result
 
         results = [await self._try(first, one)]
         try:

@@ -185,8 +185,8 @@ def _validator(answer: Answer) -> str:
 async def _pour(request: web.Request, answer: Answer, size: int) -> web.StreamResponse:
     """A body that goes on and on: blanks behind the beginning of the answer."""
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: answer.content_type})
-    await response.prepare(request)
     with suppress(ConnectionError):  # whoever reads may well have enough of it
+        await response.prepare(request)
         await response.write(answer.body[: len(answer.body) // 2])
         for _ in range(size // len(_CHUNK)):
             await response.write(_CHUNK)
@@ -200,8 +200,8 @@ async def _break_off(
     response = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: answer.content_type})
     if not chunked:
         response.content_length = len(answer.body)
-    await response.prepare(request)
     with suppress(ConnectionError):
+        await response.prepare(request)
         await response.write(part)
     if request.transport is not None:
         request.transport.close()

@@ -202,8 +202,9 @@ class ScopeSurvey:
         verdict = self._verdict()
         over = [subject for subject in verdict.clear if subject in ended]
         held = self._held(verdict, over)
-        for moved in parts(self._moved.items(), STATES):
-            await self._keeper.keep(lines=dict(moved))
+        states = self._moved | self._gone()
+        for some in parts(states.items(), STATES):
+            await self._keeper.keep(lines=dict(some))
         for subjects in parts(over, EVENTS):
             await self._clear(subjects, ended)
         if held != self._lines.held:
@@ -222,6 +223,19 @@ class ScopeSurvey:
         )
         self._tell_of(tally, verdict)
         return tally
+
+    def _gone(self) -> dict[str, Known]:
+        """Lines that a detail ended, and whose row is not listed any more: the same row, once it is
+        back, opens them again.
+        """
+        if self._incomplete is not None:
+            return {}
+        view, seen = self._scope.view, self._seen
+        return {
+            subject: Known(AGAIN, line.revision, view, ended=True)
+            for subject, line in self._lines.known.items()
+            if line.ended and line.digest != AGAIN and line.view == view and subject not in seen
+        }
 
     def _held(self, verdict: Verdict, over: Sequence[str]) -> frozenset[str]:
         """What is held from now on."""

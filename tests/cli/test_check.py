@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -13,8 +13,12 @@ import pytest
 from consumer.admin.probes import Admin, Readiness
 from consumer.journal.sqlite import SqliteJournal
 from consumer.settings import AdminSettings
+from consumer.simulators.cinx import CinxServer
+from consumer.simulators.cinx_world import CinxWorld
+from consumer.simulators.mvet import MvetServer
+from consumer.simulators.mvet_world import MvetWorld
 from consumer.testing.builders import entry, event
-from program import Call
+from program import Call, Done
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "consumer.example.toml"
 
@@ -353,3 +357,134 @@ def test_the_example_that_is_shipped_is_good(program: Call) -> None:
 def test_the_example_that_is_shipped_pleases_an_editor(call: Call) -> None:
     schema = json.loads(call("schema", "config").out)
     jsonschema.validate(tomllib.loads(EXAMPLE.read_text()), schema)
+
+
+# --- polled upstreams: what is wrong shows as what it is -------------------------------------
+
+POLLED = """
+[journal]
+url = "sqlite:{directory}/journal.db"
+[admin]
+listen = "127.0.0.1:0"
+[[sources]]
+name = "polled"
+{source}
+"""
+MVET = 'type = "mvet"\nbase_url = "{url}"\n'
+CINX = 'type = "cinx"\nbase_url = "{url}"\nusername = "me@example.com"\n'
+LONG_AGO = "2024-02-29"
+OVER = (
+    "CINX's list: HTTP 401, it does not accept our credentials; Ours: the CINX subscription is not"
+    f" active (Subscription expired on [{LONG_AGO}]); renew it with CINX"
+)
+
+
+@pytest.fixture
+def check_polled(call: Call, tmp_path: Path) -> Callable[[str], Awaitable[Done]]:
+    async def checked(source: str) -> Done:
+        file = tmp_path / "consumer.toml"
+        file.write_text(POLLED.format(directory=tmp_path, source=source))
+        return await asyncio.to_thread(call, "check", "--connect", "-c", file)
+
+    return checked
+
+
+def said(done: Done) -> tuple[str, str]:
+    """`ok` or `FAIL` of the source, and what was said last."""
+    *_, line = (line for line in done.out.splitlines() if "sources.polled" in line)
+    state, _, rest = line.split(maxsplit=2)
+    return state, rest
+
+
+@pytest.mark.parametrize(
+    ("path", "customer", "reason"),
+    [
+        ("/elsewhere", "0002789", "HTTP 404, it knows no such thing; check the address"),
+        ("", "0000002", "$[0].accountNumber: a line of another account than the one asked for"),
+        ("", "0000003", "not JSON (byte 4)"),
+    ],
+)
+async def test_connect_tells_what_is_wrong_with_a_customer(
+    path: str, customer: str, reason: str, check_polled: Callable[[str], Awaitable[Done]]
+) -> None:
+    async with MvetServer(MvetWorld(1, ("0002789",))) as server:
+        if customer == "0000002":
+            rows = [dict(row) for row in server.world.lines("0002789")]
+            server.verbatim["list"] = json.dumps(rows).encode()
+        if customer == "0000003":
+            server.verbatim["list"] = b"no such customer"
+        source = MVET.format(url=server.url + path) + f'customers = ["{customer}"]'
+        done = await check_polled(source)
+    state, told = said(done)
+    assert (done.status, state) == (1, "FAIL")
+    assert told.startswith(f"the inquiry for customer {customer}: {reason}")
+
+
+async def test_connect_tells_of_a_customer_who_waits_for_nothing(
+    check_polled: Callable[[str], Awaitable[Done]],
+) -> None:
+    async with MvetServer(MvetWorld(1, ("0002789",), lines=3)) as server:
+        done = await check_polled(MVET.format(url=server.url) + 'customers = ["0002789"]')
+        assert (done.status, said(done)) == (0, ("ok", "customer 0002789: 3 lines on backorder"))
+        done = await check_polled(MVET.format(url=server.url) + 'customers = ["0002780"]')
+    assert done.status == 0
+    assert "nothing on backorder (a customer number that MVET does not know" in said(done)[1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "ends", "reason"),
+    [
+        ('password = "secret"\napi_token = "t0ken"', "", ""),
+        ('password = "secret"', "", ""),
+        (
+            'password = "secret"\napi_token = "expired"',
+            "",
+            "CINX's list: HTTP 401, it does not accept our credentials; api_token is of no",
+        ),
+        (
+            'password = "wr0ng"\napi_token = "t0ken"',
+            "",
+            "CINX's list: HTTP 401, it does not accept our credentials; check username, password",
+        ),
+        (
+            'password = "secret"\napi_token = "t0ken"',
+            LONG_AGO,
+            OVER,
+        ),
+        (
+            'password = "secret"',
+            LONG_AGO,
+            "there is no organisation to poll; Ours: the CINX subscription is not active",
+        ),
+    ],
+)
+async def test_connect_tells_what_is_wrong_with_cinx(
+    keys: str, ends: str, reason: str, check_polled: Callable[[str], Awaitable[Done]]
+) -> None:
+    world = CinxWorld(1, {"Ours": "t0ken"}, lines=2)
+    async with CinxServer(world, ends={"Ours": ends} if ends else {}) as server:
+        done = await check_polled(CINX.format(url=server.url) + keys)
+    state, told = said(done)
+    assert (done.status, state) == ((1, "FAIL") if reason else (0, "ok"))
+    assert told.startswith(reason)
+    assert "t0ken" not in done.out + done.err
+    assert "wr0ng" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        MVET + 'customers = ["0002789", "0000001"]',
+        CINX + 'password = "wr0ng"\napi_token = "t0ken"',
+        CINX + 'password = "wr0ng"',
+    ],
+)
+async def test_connect_tells_that_nobody_listens(
+    source: str, nobody: int, check_polled: Callable[[str], Awaitable[Done]]
+) -> None:
+    done = await check_polled(source.format(url=f"http://127.0.0.1:{nobody}"))
+    state, told = said(done)
+    assert (done.status, state) == (1, "FAIL")
+    assert ": Connection refused" in told
+    assert "t0ken" not in done.out + done.err
+    assert "wr0ng" not in done.out + done.err

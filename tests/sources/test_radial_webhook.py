@@ -16,6 +16,7 @@ from consumer.model import Message, Outcome, Problem
 from consumer.ports import Ground
 from consumer.settings import WebhooksSettings
 from consumer.sources.radial_webhook import RadialWebhook, RadialWebhookOptions
+from consumer.testing.sources import NoSurveys
 from consumer.validation import Schemas
 from waiting import until
 
@@ -68,7 +69,8 @@ def _examined(message: Message) -> Outcome:
 class Light:
     lit: bool = False
 
-    def up(self) -> None:
+    def up(self, note: str = "") -> None:
+        assert not note
         self.lit = True
 
     def down(self, reason: str) -> None:
@@ -110,7 +112,7 @@ async def start() -> AsyncIterator[Any]:
             )
             desk, light = Desk(), Light()
             desk.commit.set()
-            ground = Ground(intake=desk, status=light, webhooks=listener)
+            ground = Ground(intake=desk, status=light, webhooks=listener, surveys=NoSurveys())
             running = asyncio.ensure_future(source.run(ground))
             await until(lambda: light.lit)
             url = f"{listener.address}{options.get('path', PATH)}"
@@ -285,7 +287,12 @@ async def test_a_cancelled_source_takes_no_more(start: Any) -> None:
 async def test_a_source_stopped_before_it_runs_returns_at_once() -> None:
     source = RadialWebhook(RadialWebhookOptions(type="radial-webhook", name="hook"))
     source.stop()
-    ground = Ground(intake=Desk(), status=Light(), webhooks=Listener(WebhooksSettings()))
+    ground = Ground(
+        intake=Desk(),
+        status=Light(),
+        webhooks=Listener(WebhooksSettings()),
+        surveys=NoSurveys(),
+    )
     await asyncio.wait_for(source.run(ground), 60)
 
 
