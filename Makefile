@@ -18,7 +18,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test setup lint format lock image image-test clean
+.PHONY: help run test bench setup lint format lock image image-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,9 @@ run: $(VENV)/.project ## run the demo until Ctrl-C; ARGS="--for 30s" ends it by 
 test: lint ## lint, check types and layers, run all tests; ARGS="-k webhook" for some of them
 	@sh deploy/prepare.sh broker required
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.project ## run the benchmarks; ARGS="pollers --rounds 1", or "--help"
+	@exec $(BIN)/python -m benchmarks $(or $(ARGS),pollers)
 
 lint: setup ## linters, formatting, types, import layers
 	$(BIN)/python -m ruff check
