@@ -32,7 +32,7 @@ test: lint ## lint, check types and layers, run all tests; ARGS="-k webhook" for
 	@sh deploy/prepare.sh broker required
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.project ## run the benchmarks; ARGS="pollers --rounds 1", or "--help"
+bench: $(VENV)/.project ## run the benchmarks; ARGS="pollers --strict" fails where a target is missed
 	@exec $(BIN)/python -m benchmarks $(or $(ARGS),pollers)
 
 lint: setup ## linters, formatting, types, import layers

@@ -9,7 +9,6 @@ Whatever the daemon loads is loaded here too (the schema set, say), so that the 
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -21,19 +20,16 @@ from benchmarks.children import obey, settings_of
 from benchmarks.measuring import Cost, cost_of
 from benchmarks.simulator_process import CUSTOMER, ORGANISATION
 from consumer.app import load_schemas
-from consumer.intake import Intake
 from consumer.journal.sqlite import SqliteJournal
-from consumer.listener import Listener
-from consumer.poll_now import Silence
+from consumer.poll_now import ground_for
 from consumer.polling.together import together
 from consumer.polling.upstream import basic
-from consumer.ports import Ground, Poller
+from consumer.ports import Poller
 from consumer.settings import LogSettings, Settings
 from consumer.sources.cinx import Cinx
 from consumer.sources.cinx.options import CinxOptions
 from consumer.sources.mvet import Mvet, MvetOptions
-from consumer.surveyor import Surveyor
-from consumer.telemetry import Log, Metrics, configure_log
+from consumer.telemetry import configure_log
 from consumer.values import Secret
 from consumer.web import Client
 
@@ -110,26 +106,9 @@ def _stamps(journal: Path) -> list[tuple[int, int]]:
 async def _main(settings: PollerSettings) -> None:
     configure_log(LogSettings(level="warning"))
     path, daemon = Path(settings.journal), Settings()
-    metrics, log = Metrics(), Log()
-    async with AsyncExitStack() as stack:
-        schemas = await asyncio.to_thread(load_schemas, daemon)
-        journal = await stack.enter_async_context(SqliteJournal(path))
-        intake = Intake(
-            journal,
-            schemas,
-            settings=daemon.intake,
-            privacy=daemon.privacy,
-            metrics=metrics,
-            log=log,
-            committed=lambda: None,
-        )
-        surveys = Surveyor(
-            journal, commit=intake.commit, privacy=daemon.privacy, metrics=metrics, log=log
-        )
-        ground = Ground(
-            intake=intake, status=Silence(), webhooks=Listener(daemon.webhooks), surveys=surveys
-        )
-        source = _source(settings)
+    schemas = await asyncio.to_thread(load_schemas, daemon)
+    async with SqliteJournal(path) as journal:
+        ground, source = ground_for(journal, schemas, daemon), _source(settings)
 
         async def poll() -> Polled:
             head, stamps = (await journal.positions()).head, _stamps(path)

@@ -9,7 +9,7 @@ Rules
 3. MVET: polls that find nothing new are measured whole, fetching included, connection and all.
 4. A round that did not tell what it had to tell is no measurement: it ends the benchmark.
 5. Of several repetitions the median is quoted; of peaks of memory the highest. What misses its
-   target is shown as missed.
+   target is shown as missed; with `--strict` it makes the exit status 1, too.
 """
 
 import tempfile
@@ -33,6 +33,7 @@ _MOST_MEMORY = 300_000_000
 _MOST_MVET_CPU = 0.050
 _WARM_UP = 3
 _CHANGED_ONE_IN = 100
+_MISSED = 1  # exit status
 
 
 class Round(Struct, frozen=True, kw_only=True):
@@ -90,6 +91,11 @@ class Report(Struct, frozen=True, kw_only=True):
     cinx: Sequence[Row]
     mvet: Unchanged
 
+    @property
+    def met(self) -> bool:
+        """Whether nothing missed its target."""
+        return self.mvet.met and all(row.cpu_met and row.memory_met for row in self.cinx)
+
 
 @click.command()
 @click.option("--rows", default=50_000, show_default=True, help="Rows of CINX's list.")
@@ -98,8 +104,18 @@ class Report(Struct, frozen=True, kw_only=True):
 @click.option("--polls", default=30, show_default=True, help="Polls of MVET.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where journals are made.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+@click.option("--strict", is_flag=True, help="Exit status 1 where anything misses its target.")
+@click.pass_context
 def pollers(
-    rows: int, rounds: int, lines: int, polls: int, directory: Path | None, *, as_json: bool
+    context: click.Context,
+    *,
+    rows: int,
+    rounds: int,
+    lines: int,
+    polls: int,
+    directory: Path | None,
+    as_json: bool,
+    strict: bool,
 ) -> None:
     """Snapshots of CINX and MVET against their simulators."""
     report = Report(
@@ -113,6 +129,7 @@ def pollers(
         click.echo(msgspec.json.encode(report))
     else:
         _show(report)
+    context.exit(_MISSED if strict and not report.met else 0)
 
 
 # --- CINX ----------------------------------------------------------------------------------------

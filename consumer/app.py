@@ -26,6 +26,7 @@ from consumer.housekeeping import keep_retention, watch_loop
 from consumer.intake import Intake
 from consumer.journal.sqlite import SqliteJournal
 from consumer.listener import Listener
+from consumer.polling import PollOptions
 from consumer.ports import Ground, Sink, Source
 from consumer.settings import Settings
 from consumer.surveyor import Surveyor
@@ -66,6 +67,11 @@ class Daemon:
         self._sources = build_sources(settings)
         self._sinks = build_sinks(settings)
         self._metrics = Metrics()
+        self._metrics.expect(
+            [source.name for source in settings.sources],
+            [sink.name for sink in settings.sinks],
+            [source.name for source in settings.sources if isinstance(source, PollOptions)],
+        )
         self._log = Log()
         self._board = Board(self._metrics, self._log)
         self._bell = Bell()

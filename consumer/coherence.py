@@ -35,18 +35,24 @@ def check_webhook_paths(decoder: Decoder, sources: Sequence[SourceOptions | None
 def check_scopes(decoder: Decoder, sources: Sequence[SourceOptions | None]) -> None:
     """What is polled belongs to one upstream: two that both tell what is there clear each other's.
 
-    Two sources may share a scope where they ask the same `upstream` (for different parts of it).
+    Two sources may share a scope where they ask the same `upstream` for different parts of it
+    (`filters`). For the same part each would be the other's second witness, a moment later.
     """
-    taken: dict[str, tuple[KeyPath, object]] = {}
+    taken: dict[str, list[tuple[KeyPath, object, object]]] = {}
     for index, source in enumerate(sources):
         here: KeyPath = ("sources", index)
-        upstream = getattr(source, "upstream", None)
+        upstream, part = getattr(source, "upstream", None), getattr(source, "filters", {})
         for scope in getattr(source, "scopes", ()):
-            first, asked = taken.setdefault(scope, (here, upstream))
-            if asked != upstream:
+            for first, asked, filters in taken.setdefault(scope, []):
+                if asked == upstream and filters != part:
+                    continue
                 place = f"{dotted(first)} (line {decoder.line(first)})"
-                reason = f"polls {scope}, as does {place}, but asks somebody else for it"
-                decoder.mistake(here, f"{reason}; give both the same address and token")
+                wrong = "but asks somebody else for it; give both the same address and token"
+                if asked == upstream:
+                    wrong = "for the same lines; poll them once"
+                decoder.mistake(here, f"polls {scope}, as does {place}, {wrong}")
+                break
+            taken[scope].append((here, upstream, part))
 
 
 def check_filters(

@@ -33,21 +33,20 @@ from consumer.ports import Journal
 from consumer.retry import Backoff
 from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
+from consumer.telemetry.commits import Commits
 from consumer.understanding import entry_of, refused_whole
 from consumer.validation import Schemas
 
 _PATIENCE = Backoff(initial=0.2, most=10.0)
 
-# Drift is logged once a name; a hostile sender may invent names for ever.
-_DRIFT_NAMES_REMEMBERED = 1000
-
-# Systems that send messages. What polls find comes here understood, and is told of by the surveyor.
-_TOLD = frozenset({"radial"})
-
 # Bytes understood on the event loop (some 20 ms) until others get their turn.
 _IN_ONE_TURN = 64 << 10
 
 Outcomes = Sequence[Outcome]
+
+
+class _NotKept(JournalUnavailable):
+    """The journal stumbled over what a poll says: that is not kept, but the journal works."""
 
 
 class _Commit:
@@ -84,8 +83,8 @@ class Intake:
         self._privacy = privacy
         self._metrics = metrics
         self._log = log
+        self._commits = Commits(metrics, log)
         self._committed = committed
-        self._drift_seen: set[str] = set()
         self._pending: set[asyncio.Task[Outcomes]] = set()
         self._line = asyncio.Lock()
         self._in_line = 0
@@ -96,7 +95,7 @@ class Intake:
     async def accept(self, messages: Sequence[Message]) -> Awaitable[Outcomes]:
         """See `ports.Intake.accept`."""
         entries = await self._understand_all(messages)
-        return self._in_background(self.commit(entries))
+        return self._in_background(self._commit(entries))
 
     async def accept_patiently(self, messages: Sequence[Message]) -> Awaitable[Outcomes]:
         """See `ports.Intake.accept_patiently`."""
@@ -104,7 +103,9 @@ class Intake:
         return self._in_background(self._commit_patiently(entries))
 
     async def drain(self, seconds: float) -> None:
-        """Let everything accepted be committed; what is not by then is given up, unsettled."""
+        """Let everything accepted, and what polls have said, be committed; what is not by then is
+        given up, unsettled.
+        """
         if self._pending:
             await asyncio.wait(self._pending, timeout=seconds)
         for task in self._pending:
@@ -126,20 +127,25 @@ class Intake:
     async def commit(self, entries: Sequence[Entry]) -> Outcomes:
         """Commit what is understood already (polls), and account for it; once, at once.
 
-        Raises `JournalUnavailable`; nothing was kept then.
+        Raises `JournalUnavailable`; nothing was kept then. `drain` waits for it.
         """
+        return await self._in_background(self._commit(entries))
+
+    async def _commit(self, entries: Sequence[Entry]) -> Outcomes:
         self._metrics.unsettled.inc(len(entries))
         try:
             with self._metrics.commit.time():
                 kept, outcomes = await self._append(entries)
         except JournalUnavailable as error:
             self._metrics.commit_failures.inc()
-            self._pause(error.reason)
+            if not isinstance(error, _NotKept):
+                self._pause(error.reason)
             raise
         finally:
             self._metrics.unsettled.dec(len(entries))
         self._resume()
-        self._account(kept, outcomes)
+        if self._commits.through(kept, outcomes):
+            self._committed()
         return outcomes
 
     async def _append(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Outcomes]:
@@ -151,7 +157,7 @@ class Intake:
         except Exception as error:
             self._log.bug(where="journal", error=error)
             if any(entry.watch for entry in entries):  # no message that could be set aside
-                raise JournalUnavailable(_stumbled(error)) from error
+                raise _NotKept(_stumbled(error)) from error
             if len(entries) == 1:
                 return await self._append_refused(entries[0], _stumbled(error))
         kept: list[Entry] = []
@@ -179,7 +185,7 @@ class Intake:
         """Commit now, or in line behind those who could not: order holds across a failure."""
         if not self._in_line:
             try:
-                return await self.commit(entries)
+                return await self._commit(entries)
             except JournalUnavailable:
                 pass  # into the line
         self._in_line += 1
@@ -192,7 +198,7 @@ class Intake:
     async def _commit_until_it_works(self, entries: Sequence[Entry]) -> Outcomes:
         for attempt in count(1):
             try:
-                return await self.commit(entries)
+                return await self._commit(entries)
             except JournalUnavailable as error:
                 draw = random.random()  # noqa: S311 - jitter, not a secret
                 wait = _PATIENCE.wait(attempt, draw=draw, retry_after=error.retry_after)
@@ -245,63 +251,7 @@ class Intake:
             self._log.bug(where="intake", error=error)
             return refused_whole(message, _stumbled(error))
 
-    # --- account -----------------------------------------------------------------------------
-
-    def _account(self, entries: Sequence[Entry], outcomes: Outcomes) -> None:
-        """Metrics and log lines of what is committed now."""
-        grown = False
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            source = entry.message.source
-            told = entry.message.system in _TOLD
-            if told:
-                self._metrics.messages.labels(source, _word(outcome)).inc()
-            if outcome.accepted:
-                grown = True
-                self._count_events(source, entry, outcome)
-            if outcome.duplicates:
-                self._metrics.duplicates.labels(source).inc(outcome.duplicates)
-            if outcome.quarantined:
-                self._metrics.quarantined.labels(source).inc(outcome.quarantined)
-            if outcome.quarantined and told:
-                self._log.quarantined(
-                    source=source,
-                    origin=entry.message.origin,
-                    ids=[refusal.id for refusal in entry.refusals],
-                    problems=len(outcome.problems),
-                )
-        if grown:
-            self._committed()
-
-    def _count_events(self, source: str, entry: Entry, outcome: Outcome) -> None:
-        self._metrics.events.labels(source).inc(outcome.accepted)
-        for event in entry.events:
-            if event.drift:
-                self._metrics.drift.labels(source).inc()
-                self._tell_drift(source, event.drift)
-
-    def _tell_drift(self, source: str, names: str) -> None:
-        for name in names.split(","):
-            if name not in self._drift_seen and len(self._drift_seen) < _DRIFT_NAMES_REMEMBERED:
-                self._drift_seen.add(name)
-                self._log.drift(source=source, name=name)
-
 
 def _stumbled(error: Exception) -> str:
     """A reason that quotes nothing: the error's text may hold what a person wrote."""
     return f"this program failed on it ({type(error).__name__})"
-
-
-def _word(outcome: Outcome) -> str:
-    """The one word that the message counter uses for an outcome."""
-    if outcome.kind != "backorder" and not outcome.quarantined:
-        return outcome.kind
-    said = [
-        word
-        for word, count in (
-            ("accepted", outcome.accepted),
-            ("duplicate", outcome.duplicates),
-            ("quarantined", outcome.quarantined),
-        )
-        if count
-    ]
-    return said[0] if len(said) == 1 else "mixed"

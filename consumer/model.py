@@ -29,12 +29,24 @@ def utc_now() -> datetime:
 # --- what pollers know -----------------------------------------------------------------------
 
 
+MARK = "#"  # no natural key holds one (`consumer.normalisation.polled`)
+
+
+def numbered(key: str, occurrence: int = 1) -> str:
+    """The subject of the nth line with one natural key: `key`, `key#2` and so on."""
+    return key if occurrence == 1 else f"{key}{MARK}{occurrence}"
+
+
 class Known(Struct, frozen=True):
     """What is known of one line that a poller has told.
 
     `digest` is that of the upstream's row as it was last looked at; empty: look at it again
-    whatever it says. `revision` is how many facts were told of the line before the newest one.
-    `view` is how the poller that saw it last looks at the scope (`Scope.view`).
+    whatever it says. `revision` is the number of the line's newest fact, which its id is made with:
+    the first one has the scope's floor as it was then (`Watched.floor`), each one more than that
+    before it. One below the floor: it was over before anything was told of it.
+
+    `view` is how the poller that saw it last looks at the scope (`Scope.view`). A line that two
+    pollers see in two views belongs to whichever saw it last, so each of their polls writes it.
     """
 
     digest: bytes
@@ -49,6 +61,9 @@ class Watch(Struct, frozen=True, kw_only=True):
     `source` is the CloudEvents attribute. `lines` are those that were looked at, by subject: those
     of the entry's events, and others that said nothing new. `held` replaces the subjects that are
     missing and held (`consumer.snapshot`); None leaves them as they are.
+
+    The scope belongs to the configured source of the entry's message from then on, and so do its
+    lines: a source that was given another name takes them along.
     """
 
     source: str
@@ -58,11 +73,14 @@ class Watch(Struct, frozen=True, kw_only=True):
 
 
 class Watched(Struct, frozen=True, kw_only=True):
-    """What the journal knows of a scope. `floor` is the revision that a new line begins with."""
+    """What the journal knows of a scope. `floor` is the revision that a new line begins with,
+    `origin` the name of the source that polled it last; None: it was never polled.
+    """
 
     lines: Mapping[str, Known] = {}
     held: frozenset[str] = frozenset()
     floor: int = 0
+    origin: str | None = None
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -256,6 +274,7 @@ class Backorder(Struct, frozen=True, kw_only=True):
     """The present state of one order line; holds no personal data. `ended` is None while it lasts.
 
     `since` is when the journal first saw the line on backorder, `updated` the last event's time.
+    Texts are those of the last event, but end before a NUL character, if they have one.
     """
 
     source: str

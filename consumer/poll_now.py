@@ -5,7 +5,7 @@ is told to the sinks by the next daemon that opens the journal.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 
@@ -24,7 +24,9 @@ from consumer.ports import Ground, Journal, Poller
 from consumer.settings import Settings
 from consumer.surveyor import Surveyor
 from consumer.telemetry import Log, Metrics
+from consumer.validation import Schemas
 
+# Events that are read from the journal at a time.
 _PAGE = 500
 
 
@@ -41,10 +43,11 @@ class Silence:
 class Round(Struct, frozen=True):
     """What one round found: events in their order, and what a person should know besides.
 
+    The events are read from the journal as they are asked for, once, and before the next round.
     `trouble` is what the round failed of, if it did; what it told before that counts all the same.
     """
 
-    events: Sequence[Record]
+    events: AsyncIterator[Record]
     note: str = ""
     trouble: Unavailable | Refused | None = None
 
@@ -60,6 +63,25 @@ def poll_options(settings: Settings, name: str) -> PollOptions:
     return polled[name]
 
 
+def ground_for(journal: Journal, schemas: Schemas, settings: Settings) -> Ground:
+    """What a polled source stands on where there is no daemon: its events go to the journal."""
+    metrics, log = Metrics(), Log()
+    intake = Intake(
+        journal,
+        schemas,
+        settings=settings.intake,
+        privacy=settings.privacy,
+        metrics=metrics,
+        log=log,
+        committed=lambda: None,
+    )
+    surveys = Surveyor(
+        journal, commit=intake.commit, privacy=settings.privacy, metrics=metrics, log=log
+    )
+    listener = Listener(settings.webhooks)  # never opened: a poller registers no path
+    return Ground(intake=intake, status=Silence(), webhooks=listener, surveys=surveys)
+
+
 @asynccontextmanager
 async def polling(settings: Settings, name: str) -> AsyncIterator[Callable[[], Awaitable[Round]]]:
     """Open the journal; what is yielded polls once and tells what came of it.
@@ -70,22 +92,8 @@ async def polling(settings: Settings, name: str) -> AsyncIterator[Callable[[], A
     options = poll_options(settings, name)
     source = cast(Poller, plugins.sources()[options.type](options))
     schemas = await asyncio.to_thread(load_schemas, settings)
-    metrics, log = Metrics(), Log()
     async with _opened(SqliteJournal(journal_path(settings.journal.url))) as journal:
-        intake = Intake(
-            journal,
-            schemas,
-            settings=settings.intake,
-            privacy=settings.privacy,
-            metrics=metrics,
-            log=log,
-            committed=lambda: None,
-        )
-        surveys = Surveyor(
-            journal, commit=intake.commit, privacy=settings.privacy, metrics=metrics, log=log
-        )
-        listener = Listener(settings.webhooks)  # never opened: a poller registers no path
-        ground = Ground(intake=intake, status=Silence(), webhooks=listener, surveys=surveys)
+        ground = ground_for(journal, schemas, settings)
 
         async def once() -> Round:
             before = (await journal.positions()).head
@@ -94,7 +102,7 @@ async def polling(settings: Settings, name: str) -> AsyncIterator[Callable[[], A
                 note = await source.poll(ground)
             except (Unavailable, Refused) as error:
                 trouble = error
-            return Round([record async for record in _after(journal, before)], note, trouble)
+            return Round(_after(journal, before), note, trouble)
 
         yield once
 

@@ -134,7 +134,8 @@ class Poller(Source, Protocol):
     async def poll(self, ground: Ground) -> str:
         """One round over all its scopes; what a person should know about it, or an empty text.
 
-        Raises `Unavailable` or `Refused` where a scope could not be polled at all.
+        Raises `Unavailable` or `Refused` where a scope could not be polled, or its answer was not
+        whole; the other scopes have had their turn then, unless credentials were denied.
         """
         ...
 

@@ -16,6 +16,7 @@ Here is what can be decided without waiting for anything; `consumer.surveyor` do
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import count as count_from
 from typing import NamedTuple
 
@@ -23,9 +24,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from consumer.event import Change, Data, Event, EventType, Moment
-from consumer.model import Known
-
-_MARK = "#"  # no natural key holds one (`consumer.normalisation.polled`)
+from consumer.model import MARK, Known, numbered
 
 # --- rule 5: which row is which line ---------------------------------------------------------
 
@@ -38,24 +37,20 @@ class Sighting(NamedTuple):
     digest: bytes
 
 
-def numbered(key: str, occurrence: int) -> str:
-    """The subject of the nth line with one natural key: `key`, `key#2` and so on."""
-    return key if occurrence == 1 else f"{key}{_MARK}{occurrence}"
-
-
 def natural(subject: str) -> str:
     """The natural key of a subject."""
-    return subject.partition(_MARK)[0]
+    return subject.partition(MARK)[0]
 
 
 def occurrences(
     rows: Sequence[Sighting], known: Mapping[str, Known], siblings: Mapping[str, Collection[str]]
 ) -> Sequence[str]:
-    """The subject of each row, in their order; the same whatever that order is.
+    """The subject of each row; which rows get which subjects, their order does not decide.
 
-    A row that says what was told of an open line of its key is that line. The rest are taken in
-    order of content, for the open lines of the key that are left, and then for new ones; lowest
-    number first each time. `siblings`, by key, are the numbered subjects that are known.
+    A row whose digest is that of an open line of its key is that line. The rest are taken in order
+    of content, for the open lines of the key that are left, and then for subjects that are free
+    (new, or of a line that ended); lowest number first each time. `siblings`, by key, are the
+    numbered subjects (`key#2`) that are known.
     """
     subjects = [row.key for row in rows]
     if not siblings and len(set(subjects)) == len(subjects):
@@ -107,7 +102,7 @@ def _is_open(line: Known | None) -> bool:
 
 
 def _number(subject: str) -> int:
-    return int(subject.partition(_MARK)[2] or 1)
+    return int(subject.partition(MARK)[2] or 1)
 
 
 # --- rules 1 and 2: what is over -------------------------------------------------------------
@@ -203,23 +198,49 @@ def _event(type_: EventType, about: About, data: Data) -> Event:
 # --- what changed ----------------------------------------------------------------------------
 
 _Path = tuple[str, ...]
+
+# Fields that hold decimal numbers. `5` and `5.0` are one number, two texts anywhere else.
+_DECIMALS = frozenset(
+    {
+        ("order", "total"),
+        ("line", "unit_price"),
+        ("line", "amount"),
+        ("quantity", "backordered"),
+        ("quantity", "ordered"),
+        ("quantity", "shipped"),
+    }
+)
+# What stands below these may be personal: that it changed is told, what it says is not repeated.
+# `extra.updates` is CINX's history of a line, and names who wrote (`consumer.privacy`).
+_UNSAID = (("parties",), ("extra", "updates"))
 _NOT_KNOWN: tuple[object, ...] = (None, UNSET, ())
 
 
 def changes(before: Data, after: Data) -> tuple[Change, ...]:
     """The fields that differ, in alphabetical order, each down to its leaf.
 
-    Not known, whether null, absent or an object without fields, is the same. Lists are compared as
-    a whole. A field below `parties` is named, its values are not.
+    Not known, whether null, absent or an object without fields, is the same; so are two spellings
+    of one decimal number. Lists are compared as a whole. Fields that may be personal are named,
+    their values are not.
     """
     old, new = dict(_leaves(before)), dict(_leaves(after))
-    paths = [path for path in old.keys() | new.keys() if old.get(path) != new.get(path)]
+    different = (
+        (path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    )
     return tuple(
         Change(field=".".join(path))
-        if path[0] == "parties"
-        else Change(field=".".join(path), before=old.get(path), after=new.get(path))
-        for path in sorted(paths)
+        if any(path[: len(unsaid)] == unsaid for unsaid in _UNSAID)
+        else Change(field=".".join(path), before=was, after=is_)
+        for path, was, is_ in different
+        if not (path in _DECIMALS and _is_one_number(was, is_))
     )
+
+
+def _is_one_number(one: object, other: object) -> bool:
+    both = isinstance(one, str) and isinstance(other, str)
+    return both and Decimal(str(one)) == Decimal(str(other))
 
 
 def _leaves(value: object, path: _Path = ()) -> Iterator[tuple[_Path, object]]:

@@ -49,7 +49,13 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """What became of one survey, in lines. `incomplete` is why it cleared nothing; None: it may."""
+    """What became of one survey, in lines.
+
+    `seen` lines are there. `held` ones are missing, and not believed to be over until another
+    complete survey agrees; `unconfirmed` ones were among `missing`, but nobody said that they are
+    over: they are asked for again next time. `incomplete` is why nothing was cleared for not being
+    there (a detail may have said all the same that a line is over); None: the survey was complete.
+    """
 
     seen: int = 0
     opened: int = 0
@@ -76,13 +82,17 @@ class Survey(Protocol):
     def see_again(self, digest: bytes) -> Reading | None:
         """The page of this digest as the survey before it saw it (HTTP 304); None: fetch it.
 
-        While lines are held nothing is answered: a cache must not be the second witness.
+        While lines are held that wait for a second survey nothing is answered: a cache must not be
+        the second witness.
         """
         ...
 
     async def tell(self, fresh: Sequence[Fresh], details: Mapping[str, bytes | None] = {}) -> None:
         """Commit what these rows say. `details`, by key: a detail row as JSON beside the list's;
-        None: it could not be had now, so it is asked for again next time.
+        None: it could not be had now, so it is asked for again next time. A detail that cannot be
+        read is quarantined and reported as `lacking` does, and counts as one that could not be had.
+
+        Of several rows of one line that were seen the last one counts, even where it is not fresh.
 
         Raises `JournalUnavailable`.
         """
@@ -129,8 +139,17 @@ class Surveys(Protocol):
         """
         ...
 
-    def subscribed(self, origin: str, organisation: str, ends: date | None, *, warn: bool) -> None:
-        """Until when the subscription lasts that `origin` polls an organisation with, for the
-        metrics; with `warn` for the log too, once a day.
+    def failed(self, origin: str, reason: str) -> None:
+        """An answer that is about no scope was broken: one log line and a metric. It is not kept:
+        such answers are about credentials. `reason` as in `Survey.broken`.
+        """
+        ...
+
+    def subscribed(
+        self, origin: str, ends: Mapping[str, date | None], *, warn: Collection[str]
+    ) -> None:
+        """Until when the subscriptions last that `origin` polls with, by organisation: all of them,
+        in place of what was told before. For the metrics; those of `warn` for the log too, once a
+        day.
         """
         ...

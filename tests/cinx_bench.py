@@ -9,7 +9,6 @@ from consumer.ports import Ground
 from consumer.simulators.cinx import CinxServer
 from consumer.simulators.cinx_world import CinxWorld
 from consumer.sources.cinx import Cinx, CinxOptions
-from consumer.sources.cinx.api import Api
 from consumer.values import Duration, PositiveDuration, Secret, Size
 
 # An API token and a password in which nothing goes without percent-encoding.
@@ -45,8 +44,8 @@ def cinx(at: CinxServer, **options: Any) -> Cinx:
 @asynccontextmanager
 async def in_rounds(source: Cinx, ground: Ground) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """A running source whose rounds come when the test wants them."""
-    async with Api(source._options) as api:
-        yield partial(source._round, api, ground)
+    async with source._api:
+        yield partial(source._round, ground)
 
 
 def guids(here: CinxWorld, token: str = TOKEN) -> set[str]:

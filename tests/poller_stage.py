@@ -11,17 +11,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Literal, Protocol, Self
 
 import msgspec
+import pytest
 from aiohttp import web
 
 from consumer.errors import JournalUnavailable, Refused, Unavailable
 from consumer.event import Data, Event
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Entry, Outcome, Record, Watched
+from consumer.polling import scopes
 from consumer.ports import Poller
 from consumer.privacy import protect
+from consumer.retry import LONGEST_REQUESTED_WAIT
 from consumer.settings import PrivacySettings
 from consumer.simulators.faults import Faults, Kind
 from consumer.simulators.polled_server import Answer, PolledServer
@@ -363,7 +367,14 @@ class Stage:
     # --- the end -----------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """All trouble is over: a few polls later what was told is what there is."""
+        """All trouble is over, and so is every wait because of it: a few polls later what was told
+        is what there is.
+        """
+        with pytest.MonkeyPatch.context() as later:
+            later.setattr(scopes, "monotonic", lambda: monotonic() + LONGEST_REQUESTED_WAIT)
+            await self._settle()
+
+    async def _settle(self) -> None:
         self.scene.server.faults.calm()
         self.journal.failures.clear()
         if not self.patient:  # what is late only because the machine is busy must not count

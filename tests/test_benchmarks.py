@@ -6,8 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.pollers import Report, Round, summed_up
+from benchmarks import pollers as suite
+from benchmarks.__main__ import main
+from benchmarks.pollers import Report, Round, Unchanged, summed_up
 
 _ROOT = Path(__file__).parents[1]
 
@@ -31,6 +34,29 @@ def test_the_pollers_are_measured(tmp_path: Path) -> None:
     assert report.mvet.poll_cpu > 0
     assert (report.mvet.events, report.mvet.wrote) == (0, False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "poll", "mvet", "status"),
+    [
+        (["--strict"], 1.5, True, 0),
+        (["--strict"], 9.0, True, 1),
+        (["--strict", "--json"], 1.5, False, 1),
+        ([], 9.0, False, 0),
+    ],
+)
+def test_a_miss_is_a_failure_where_that_is_asked_for(
+    options: list[str], poll: float, mvet: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls = Unchanged(
+        lines=1, polls=1, poll_cpu=0.1, worst_cpu=0.1, wall=0.1, events=0, wrote=False, met=mvet
+    )
+    monkeypatch.setattr(suite, "_cinx", lambda *_: [_round("a", poll=poll)])
+    monkeypatch.setattr(suite, "_mvet", lambda *_: polls)
+    done = CliRunner().invoke(main, ["pollers", "--rounds", "1", *options])
+    assert done.exit_code == status
+    if "--json" not in options:
+        assert ("MISSED" in done.output) == (poll > 3 or not mvet)
 
 
 def _round(case: str, *, poll: float, peak: int = 1_000) -> Round:

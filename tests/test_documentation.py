@@ -68,7 +68,7 @@ def test_the_configuration_in_the_readme_is_one() -> None:
                 "CINX_PASSWORD",
                 "CINX_TOKEN",
             ),
-            "x",
+            "x" * 12,
         ),
         source_types=plugins.option_types(plugins.sources()),
         sink_types=plugins.option_types(plugins.sinks()),

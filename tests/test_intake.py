@@ -7,15 +7,16 @@ from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumer import understanding
 from consumer.errors import JournalUnavailable
 from consumer.intake import Intake
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Entry, Message, Outcome
+from consumer.model import Entry, Message, Outcome, Watch
 from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
-from consumer.testing.builders import message
+from consumer.testing.builders import entry, message
 from consumer.testing.journal import MemoryJournal
 from consumer.validation import Examination, Schemas
 from consumer.values import Size
@@ -287,6 +288,35 @@ async def test_a_journal_that_cannot_even_quarantine_is_no_matter_of_the_message
     with pytest.raises(ZeroDivisionError):
         await bench.take(sample())
     assert await bench.journal.quarantined() == []
+
+
+async def test_a_poll_that_the_journal_stumbles_over_pauses_nothing(schemas: Schemas) -> None:
+    bench = Bench(schemas)
+    bench.journal.stumbles_over = lambda entry: bool(entry.watch and entry.watch.held)
+    watch = Watch(source="/mvet/0002789", view="list", held=frozenset(["1/a"]))
+    with capture_logs() as log:
+        with pytest.raises(JournalUnavailable, match="ZeroDivisionError"):
+            await bench.intake.commit([entry(message=message(body=b""), watch=watch)])
+        assert bench.intake.failure is None
+        await bench.take(sample())
+    assert [line["event"] for line in log] == ["bug"]
+
+
+async def test_drain_waits_for_what_polls_have_said(schemas: Schemas) -> None:
+    bench = Bench(schemas)
+    bench.journal.open.clear()
+    watch = Watch(source="/mvet/0002789", view="list")
+    poll = asyncio.create_task(bench.intake.commit([entry(message=message(body=b""), watch=watch)]))
+    await until(lambda: bench.journal.calls == [1])
+    poll.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await poll
+    draining = asyncio.create_task(bench.intake.drain(5))
+    await asyncio.sleep(0)
+    assert not draining.done()
+    bench.journal.open.set()
+    await draining
+    assert [scope.source for scope in await bench.journal.scopes()] == ["/mvet/0002789"]
 
 
 async def test_a_caller_that_goes_away_takes_no_commit_with_it(schemas: Schemas) -> None:

@@ -17,7 +17,7 @@ from consumer.event import (
     Party,
     Quantity,
 )
-from consumer.model import Known
+from consumer.model import Known, numbered
 from consumer.snapshot import (
     About,
     Sighting,
@@ -26,7 +26,6 @@ from consumer.snapshot import (
     cleared,
     judge,
     natural,
-    numbered,
     occurrences,
     opened,
     updated,
@@ -204,6 +203,26 @@ def data(**fields: Any) -> Data:
                 Change(field="extra.work.id", before="1", after="2"),
                 Change(field="extra.work.new.deep", after=True),
             ],
+        ),
+        # a number has many spellings, a text has one
+        (
+            {"quantity": Quantity(backordered="5"), "extra": {"price": "5"}},
+            {"quantity": Quantity(backordered="5.00"), "extra": {"price": "5.00"}},
+            [Change(field="extra.price", before="5", after="5.00")],
+        ),
+        (
+            {"quantity": Quantity(shipped="0")},
+            {"line": Line(unit_price="0.0")},
+            [
+                Change(field="line.unit_price", after="0.0"),
+                Change(field="quantity.shipped", before="0"),
+            ],
+        ),
+        # who wrote may be named there
+        (
+            {"extra": {"updates": [{"by": "Ada"}]}},
+            {"extra": {"updates": {"by": "Bo"}}},
+            [Change(field="extra.updates"), Change(field="extra.updates.by")],
         ),
         # not known has many spellings
         (

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from consumer.errors import JournalUnavailable
 from consumer.event import Change, Parties
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Entry, Outcome
+from consumer.model import Entry, Outcome, Watched
 from consumer.normalisation import polled
 from consumer.ports import Journal
 from consumer.settings import PrivacySettings
@@ -257,11 +257,14 @@ async def test_new_lines_do_not_make_up_for_those_that_are_gone(bench: Bench) ->
     assert (tally.opened, tally.held, tally.cleared) == (100, 30, 0)
 
 
-async def test_what_nobody_confirms_stays_held(bench: Bench) -> None:
+async def test_what_nobody_confirms_is_asked_for_again_and_not_held(bench: Bench) -> None:
     await bench.poll(many(3))
     await bench.poll([])
     tally = await bench.poll([], ended={"0/a": None})
-    assert (tally.cleared, tally.unconfirmed, tally.held) == (1, 2, 2)
+    assert (tally.cleared, tally.unconfirmed, tally.held) == (1, 2, 0)
+    assert bench.counted('backorder_held_lines{source="mvet"} 0.0')
+    tally = await bench.poll(broken="cut short")
+    assert tally.held == 0  # they wait for no second answer
     assert (await bench.poll([])).cleared == 2
 
 
@@ -564,7 +567,7 @@ async def test_a_commit_that_fails_neither_repeats_nor_loses_anything(
 ) -> None:
     """Each commit fails once, before it is kept or after that; the poll is then repeated."""
     monkeypatch.setattr("consumer.surveyor.keeping.EVENTS", 3)
-    monkeypatch.setattr("consumer.surveyor.looking.EVENTS", 3)
+    monkeypatch.setattr("consumer.surveyor.ending.EVENTS", 3)
     undisturbed = Bench(MemoryJournal())
     for world in WORLDS:
         await undisturbed.poll(world)
@@ -609,24 +612,33 @@ async def test_after_a_commit_that_failed_nothing_more_is_committed(bench: Bench
     assert await bench.facts() == ["opened 0/a", "opened 1/a"]
 
 
-async def test_a_cancelled_poll_takes_no_commit_with_it(bench: Bench) -> None:
-    gate = asyncio.Event()
+async def test_a_cancelled_poll_takes_no_commit_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, watched = asyncio.Event(), bench.journal.watched
+    order: list[str] = []
 
     async def wait() -> None:
         await gate.wait()
 
-    bench.before_commit = wait
+    async def through() -> None:
+        order.append("a commit is through")
+
+    async def noted(source: str) -> Watched:
+        order.append("what is known is read")
+        return await watched(source)
+
+    bench.before_commit, bench.after_commit = wait, through
     first = asyncio.create_task(bench.poll(many(2)))
     await until(lambda: bench.commits == 1)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     bench.before_commit = _none
-    second = asyncio.create_task(bench.poll([mvet(0, quantity=5)], broken="cut short"))
-    await asyncio.sleep(0.01)
-    assert not second.done()  # what the first one did is not known yet
-    gate.set()
-    await second
+    monkeypatch.setattr(bench.journal, "watched", noted)
+    gate.set()  # the commit goes on when this poll waits for the first time, and not before
+    await bench.poll([mvet(0, quantity=5)], broken="cut short")
+    assert order[:2] == ["a commit is through", "what is known is read"]
     assert await bench.facts() == ["opened 0/a", "opened 1/a", "updated 0/a"]
 
 
@@ -696,34 +708,43 @@ async def test_many_lines_are_told_in_several_commits(bench: Bench) -> None:
     measuring = Measuring(bench.journal)
     await measuring.poll([*many(1201), mvet(9999, note="x" * (5 << 20)), mvet(99999)])
     assert sizes == [500, 500, 202, 1]
-    assert all(sizes)
     assert len(await bench.open_lines()) == 1203
 
 
 async def test_the_first_subscription_that_ends_is_counted_and_warned_of_once(bench: Bench) -> None:
     surveyor = bench.surveyor
     with capture_logs() as log:
-        surveyor.subscribed("cinx", "WTS", date(2030, 1, 2), warn=False)
+        ends = {"WTS": date(2030, 1, 2), "HPH": date(2026, 1, 2), "ABC": None}
         for _ in range(2):
-            surveyor.subscribed("cinx", "HPH", date(2026, 1, 2), warn=True)
-            surveyor.subscribed("cinx", "ABC", None, warn=True)
+            surveyor.subscribed("cinx", ends, warn=["HPH", "ABC"])
     assert [(line["organisation"], line["date"]) for line in log] == [
         ("HPH", "2026-01-02"),
         ("ABC", "not known"),
     ]
-    moment = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
-    assert (
-        bench.metrics.registry.get_sample_value(
-            "backorder_subscription_end_timestamp_seconds", {"source": "cinx"}
-        )
-        == moment
-    )
+    assert bench.metrics.registry.get_sample_value(*FIRST_END) == moment(2026)
+
+
+FIRST_END = "backorder_subscription_end_timestamp_seconds", {"source": "cinx"}
+
+
+def moment(year: int) -> float:
+    return datetime(year, 1, 2, tzinfo=UTC).timestamp()
+
+
+async def test_a_subscription_that_is_gone_is_counted_no_more(bench: Bench) -> None:
+    surveyor, value = bench.surveyor, bench.metrics.registry.get_sample_value
+    surveyor.subscribed("cinx", {"WTS": date(2030, 1, 2), "HPH": date(2026, 1, 2)}, warn=())
+    surveyor.subscribed("cinx", {"WTS": date(2030, 1, 2)}, warn=())
+    assert value(*FIRST_END) == moment(2030)
+    for ends in ({"WTS": None}, {}):
+        surveyor.subscribed("cinx", ends, warn=())
+        assert value(*FIRST_END) is None
 
 
 async def test_recording_surveys_are_surveys_that_remember() -> None:
     surveys = RecordingSurveys()
     await surveys.watching("mvet", [MVET.source])
-    surveys.subscribed("cinx", "WTS", None, warn=False)
+    surveys.subscribed("cinx", {"WTS": None}, warn=())
     async with surveys.survey(MVET) as survey:
         reading = await survey.see(page(many(2)))
         await survey.tell(reading.fresh)

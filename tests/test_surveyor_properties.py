@@ -58,13 +58,15 @@ async def open_rows(bench: Bench) -> Counter[tuple[int, int]]:
 class Poller:
     """Looks at a world through faults, one fault a look.
 
-    The world lies (it is not empty, and looks so) only while nothing is held: two answers in a row
-    that show nothing are believed, whatever one of them is.
+    The world lies (it is not empty, and looks so) only where the answer before showed every line
+    that is held: two answers in a row that show nothing are believed, whatever one of them is. What
+    became of the survey that saw that answer makes no difference.
     """
 
     def __init__(self) -> None:
         self.bench = Bench(MemoryJournal())
         self._left = 0
+        self._shown: Counter[str] = Counter()  # rows of each key in the answer before
 
     async def look(self, step: Step) -> None:
         if step.restart:
@@ -73,12 +75,13 @@ class Poller:
         self._left = step.failing
         self.bench.before_commit = self._fail if step.fault == "lost commit" else self._pass
         self.bench.after_commit = self._fail if step.fault == "kept commit" else self._pass
-        if step.fault == "empty" and not (await self.bench.journal.watched(MVET.source)).held:
+        if step.fault == "empty" and await self._may_lie():
             shown = []
         elif step.fault == "cut":
             shown, broken = shown[: step.failing], "cut short"
         elif step.fault == "broken row":
             shown[step.seed % 3 : step.seed % 3 + 1] = [mvet(item="")]
+        self._shown = Counter(f"{row['orderNumber']}/a" for row in shown if row["itemNumber"])
         before = len(await self.bench.events())
         with suppress(JournalUnavailable):
             tally = await self.bench.poll(shown, broken=broken)
@@ -86,6 +89,12 @@ class Poller:
             self._check(step, shown, [event for event in told if event.type.endswith("cleared")])
             assert not (tally.incomplete and tally.cleared)
             assert _said(shown) <= await open_rows(self.bench)
+
+    async def _may_lie(self) -> bool:
+        known = await self.bench.journal.watched(MVET.source)
+        held = {natural(subject) for subject in known.held}
+        open_lines = Counter(natural(each) for each, line in known.lines.items() if not line.ended)
+        return all(self._shown[key] >= open_lines[key] for key in held)
 
     def _check(self, step: Step, shown: Sequence[Row], ended: Sequence[Event]) -> None:
         """Nothing ended that is in the world, though it was not shown."""

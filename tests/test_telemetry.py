@@ -116,3 +116,17 @@ def test_all_names_start_alike_and_two_daemons_do_not_share_counters() -> None:
     names = [line for line in one.render().decode().splitlines() if not line.startswith("#")]
     assert all(name.startswith("backorder_") for name in names)
     assert b"backorder_commit_failures_total 0.0" in other.render()
+
+
+def test_what_can_be_counted_begins_at_zero() -> None:
+    metrics = Metrics()
+    metrics.expect(["queue", "mvet"], ["archive"], ["mvet"])
+    rendered = metrics.render().decode()
+    for line in (
+        'backorder_quarantined_total{source="queue"} 0.0',
+        'backorder_poll_broken_total{source="mvet"} 0.0',
+        'backorder_parked_total{sink="archive"} 0.0',
+        'backorder_reconnects_total{part="sources.queue"} 0.0',
+    ):
+        assert line in rendered
+    assert 'backorder_poll_broken_total{source="queue"}' not in rendered

@@ -1,6 +1,7 @@
 """`check`: whether a configuration is good, and whether everything in it answers.
 
 Nothing is consumed, sent or changed: an absent journal stays absent, a port is let go of at once.
+One thing is made: where CINX is asked with bearer tokens and none is configured, CINX issues one.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from consumer.app import load_schemas
 from consumer.cli.doubts import doubts
 from consumer.cli.listeners import try_admin, try_webhooks
 from consumer.cli.options import config_option, load_settings
+from consumer.cli.table import plain
 from consumer.config import journal_path
 from consumer.errors import ConsumerError, Unusable
 from consumer.journal.sqlite import SqliteJournal
@@ -52,8 +54,9 @@ def check(context: click.Context, config: Path | None, *, connect: bool) -> None
     A mistake is one line, `file: line N: key: reason`; without any, a summary is printed, and
     warnings of what is hardly meant. With --connect every source, every sink, the journal, the
     schema set and the addresses to listen on are tried too, without consuming, sending or changing
-    anything: one line each, `ok` or `FAIL`. Each has 10 seconds, and its connect_timeout for each
-    of its URLs besides.
+    anything: one line each, `ok` or `FAIL`. (A CINX source with authentication = "bearer" and no
+    bearer_token has one issued.) Each part has 10 seconds, and its connect_timeout for each of its
+    URLs besides; an MVET source with too many customers for that tells how many it asked for.
 
     \b
     Exit status: 0 all good, 1 something could not be reached, 2 mistakes in the configuration.
@@ -81,12 +84,16 @@ def check(context: click.Context, config: Path | None, *, connect: bool) -> None
         click.echo(f"warning: {doubt}", err=True)
     for warning in broken_plugins():
         click.echo(f"warning: not used here: {warning}", err=True)
-    if connect:
-        findings = asyncio.run(reach(settings))
-        for finding in findings:
-            for line in finding.lines:
-                click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.part}  {line}")
-        context.exit(0 if all(finding.ok for finding in findings) else UNREACHABLE)
+    if connect and not _all_good(asyncio.run(reach(settings))):
+        context.exit(UNREACHABLE)
+
+
+def _all_good(findings: Sequence[Finding]) -> bool:
+    """Show what was found; whether all of it is good."""
+    for finding in findings:
+        for line in finding.lines:
+            click.echo(plain(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.part}  {line}"))
+    return all(finding.ok for finding in findings)
 
 
 def summary(settings: Settings) -> Iterator[str]:

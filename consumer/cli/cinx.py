@@ -60,7 +60,7 @@ def template(
     rows = list(_rows(found))
     table.show(_TITLES, rows, empty="the template names no fields")
     for name in (each for each in found if each not in _FIELDS):
-        click.echo(f"\n{name}")
+        click.echo(f"\n{table.plain(name)}")
         for path, value in _leaves(found[name], ""):
             click.echo(table.plain(f"  {path}: {value}" if path else f"  {value}"))
 

@@ -38,10 +38,12 @@ def demo(context: click.Context, duration: Duration | None, lines: int) -> None:
     them to the webhook; a simulated MVET and a simulated CINX change while they are polled. The
     daemon turns all of it into events, keeps them in a journal below ./var/demo and hands them to
     two sinks, standard output and a file. A line for each event as it arrives; at the end, a count
-    for each source and sink.
+    for each source and sink. Ctrl-C stops the upstreams, and what they sent is waited for; another
+    one ends it at once.
 
     \b
-    Exit status: 0 if every simulated event reached every sink, otherwise 1.
+    Exit status: 0 if every simulated event reached every sink, otherwise 1; 130 if it was ended at
+    once.
 
     \b
     Examples:
@@ -49,13 +51,21 @@ def demo(context: click.Context, duration: Duration | None, lines: int) -> None:
       backorder-consumer demo --lines 5
     """
     configure_log(LogSettings(level="warning", format="console"))
-    complete = asyncio.run(_run(None if duration is None else float(duration), lines))
+    try:
+        complete = asyncio.run(_run(None if duration is None else float(duration), lines))
+    except asyncio.CancelledError:  # a second Ctrl-C
+        raise click.Abort from None
     context.exit(0 if complete else 1)
 
 
 async def _run(seconds: float | None, lines: int) -> bool:
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    asked, loop, this = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if asked.is_set() and this is not None:
+            this.cancel()
+        asked.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
+        loop.add_signal_handler(number, stop)
     return await Demo(_DIRECTORY, click.echo, lines=lines).run(seconds, asked)

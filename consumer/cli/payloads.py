@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from consumer.cli.table import plain
 from consumer.model import Problem, Refusal
 from consumer.validation import Examination
 
@@ -64,6 +65,9 @@ def problems_of(
 
 
 def located(file: str, problem: Problem) -> str:
-    """`file:line: path: reason`, as far as line and path are known."""
+    """`file:line: path: reason`, as far as line and path are known; path and reason may quote the
+    payload, and are shown so that they cannot steer a terminal.
+    """
     place = f"{file}:{problem.line}" if problem.line else file
-    return ": ".join(part for part in (place, problem.path, problem.reason) if part)
+    told = (plain(part) for part in (problem.path, problem.reason) if part)
+    return ": ".join((place, *told))

@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
-import msgspec
+from msgspec.structs import replace
 
 from consumer.cli import table
 from consumer.cli.options import config_option, load_settings
-from consumer.model import Record
 from consumer.poll_now import Round, poll_options, polling
 from consumer.polling import keep_polling
 from consumer.settings import Settings
@@ -45,7 +44,7 @@ def poll(
       backorder-consumer poll cinx -c consumer.toml --json
     """
     settings = load_settings(config)
-    configure_log(settings.log)
+    configure_log(replace(settings.log, level="error"))  # what there is to say is said here
     if once:
         if not asyncio.run(_once(settings, name, as_json=as_json)):
             context.exit(_FAILED)
@@ -60,7 +59,7 @@ async def _once(settings: Settings, name: str, *, as_json: bool) -> bool:
     """Poll once; whether the upstream could be read."""
     async with polling(settings, name) as ask:
         found = await ask()
-    _show(found, as_json=as_json)
+        await _show(found, as_json=as_json)
     if found.trouble is None:
         return True
     _Told(name).down(found.trouble.reason)
@@ -81,7 +80,7 @@ def _shown(ask: Callable[[], Awaitable[Round]], *, as_json: bool) -> Callable[[]
 
     async def once() -> str:
         found = await ask()
-        _show(found, as_json=as_json)
+        await _show(found, as_json=as_json)
         if found.trouble is not None:
             raise found.trouble
         return ""
@@ -103,26 +102,12 @@ class _Told:
         click.echo(table.plain(f"{self._name}: {reason}"), err=True)
 
 
-def _show(found: Round, *, as_json: bool) -> None:
-    for record in found.events:
-        click.echo(record.body if as_json else _line(record))
+async def _show(found: Round, *, as_json: bool) -> None:
+    count = 0
+    async for record in found.events:
+        click.echo(record.body if as_json else pretty(record))
+        count += 1
     if found.note:
         click.echo(table.plain(found.note), err=True)
-    if not as_json and (found.events or found.trouble is None):
-        count = len(found.events)
+    if not as_json and (count or found.trouble is None):
         click.echo(f"{count} {'change' if count == 1 else 'changes'}" if count else "no changes")
-
-
-def _line(record: Record) -> str:
-    changes = msgspec.json.decode(record.body)["data"].get("changes", ())
-    told = ", ".join(
-        each["field"]
-        if each["before"] is None and each["after"] is None
-        else f"{each['field']} {_text(each['before'])} -> {_text(each['after'])}"
-        for each in changes
-    )
-    return pretty(record) + (f"  ({told})" if told else "")
-
-
-def _text(value: object) -> str:
-    return "nothing" if value is None else table.plain(str(value))

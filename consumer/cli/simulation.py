@@ -91,48 +91,48 @@ seed_option = click.option(
 )
 
 
+_port_option = click.option(
+    "--port",
+    type=click.IntRange(0, _HIGHEST_PORT),
+    default=0,
+    metavar="N",
+    help="The port to listen on.  [default: any that is free]",
+)
+_step_option = click.option(
+    "--step",
+    type=DurationType(Duration),
+    default="2s",
+    show_default=True,
+    metavar="DURATION",
+    help="How often the world changes; with 0s it does not.",
+)
+_etag_option = click.option("--etag", is_flag=True, help="Offer validators and answer 304.")
+
+
 def server_options(system: System, lines: int) -> Callable[[Command], Command]:
     """The options that simulated web services have in common."""
-    options = (
-        click.option(
-            "--port",
-            type=click.IntRange(0, _HIGHEST_PORT),
-            default=0,
-            metavar="N",
-            help="The port to listen on.  [default: any that is free]",
-        ),
-        seed_option,
-        click.option(
-            "--lines",
-            type=click.IntRange(0, 1_000_000),
-            default=lines,
-            show_default=True,
-            metavar="N",
-            help="Back-orders that each account has at first.",
-        ),
-        click.option(
-            "--step",
-            type=DurationType(Duration),
-            default="2s",
-            show_default=True,
-            metavar="DURATION",
-            help="How often the world changes; with 0s it does not.",
-        ),
-        click.option(
-            "--fault",
-            "faults",
-            type=_FaultType(system),
-            multiple=True,
-            metavar="NAME[=SHARE]",
-            help=f"Misbehave in this share of the answers, 0 to 1 ({_SHARE:g} if not given);"
-            " see below.",
-        ),
-        click.option("--etag", is_flag=True, help="Offer validators and answer 304."),
-        for_option,
+    lines_option = click.option(
+        "--lines",
+        type=click.IntRange(0, 1_000_000),
+        default=lines,
+        show_default=True,
+        metavar="N",
+        help="Back-orders that each account has at first.",
     )
+    fault_option = click.option(
+        "--fault",
+        "faults",
+        type=_FaultType(system),
+        multiple=True,
+        metavar="NAME[=SHARE]",
+        help=f"Misbehave in this share of the answers, 0 to 1 ({_SHARE:g} if not given);"
+        " see below.",
+    )
+    served = (_port_option, seed_option, lines_option, _step_option)
+    misbehaving = (fault_option, _etag_option, for_option)
 
     def decorate(command: Command) -> Command:
-        for option in reversed(options):
+        for option in reversed((*served, *misbehaving)):
             command = option(command)
         return command
 

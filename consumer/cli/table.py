@@ -8,6 +8,10 @@ from datetime import timedelta
 
 import click
 
+from consumer.sinks.stdout import plain
+
+__all__ = ["plain", "show", "span"]
+
 
 def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
     """Print rows under titles, or `empty` where there are none. None shows as `-`."""
@@ -38,11 +42,6 @@ def span(length: timedelta) -> str:
     )
     first = next((place for place, (_, count) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count}{unit}" for unit, count in parts[first : first + 2])
-
-
-def plain(text: str) -> str:
-    """Text that cannot steer a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _text(cell: object) -> str:

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from consumer import config, plugins
 from consumer.app import Daemon
@@ -55,7 +56,10 @@ class Demo:
         self._upstreams: list[Upstream] = []
 
     async def run(self, seconds: float | None, asked: asyncio.Event) -> bool:
-        """Run for so many seconds, or until `asked`; True if everything arrived everywhere."""
+        """Run for so many seconds, or until `asked`; True if everything arrived everywhere.
+
+        Asked while it waits for that, after its seconds, it waits no longer.
+        """
         with _making(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
@@ -147,16 +151,20 @@ class Demo:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             stop_sending.set()
+            # What ended the sending does not end the wait for what was sent.
+            ends = [running] if waiting.done() else [running, waiting]
             await asyncio.wait(
-                [handed_over, running],
+                [handed_over, *ends],
                 timeout=_SECONDS_TO_ARRIVE,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not running.done():  # one that died takes nothing any more; below it tells why
-                for sender in sending:
-                    if sender.done():
-                        sender.result()  # one that broke off is a failure, and no events to count
-                arrivals = await self._everything_arrived(settings, running, before)
+                for sender in filter(asyncio.Task.done, sending):
+                    sender.result()  # one that broke off is a failure, and no events to count
+                arrivals = await self._everything_arrived(settings, ends, before)
+        except asyncio.CancelledError:
+            running.cancel()  # the daemon is not asked to stop in its own time
+            raise
         finally:
             for task in (waiting, handed_over, *sending):
                 task.cancel()
@@ -165,9 +173,9 @@ class Demo:
         return self._sum_up(arrivals)
 
     async def _everything_arrived(
-        self, settings: Settings, running: "asyncio.Task[None]", before: int
+        self, settings: Settings, ends: Sequence["asyncio.Task[Any]"], before: int
     ) -> Arrivals:
-        """What is where, once it is everywhere; or after a while."""
+        """What is where, once it is everywhere; or after a while, or when one of `ends` is done."""
         path = config.journal_path(settings.journal.url)
         names = [upstream.source for upstream in self._upstreams]
         file = self._directory / "events.jsonl"
@@ -175,11 +183,12 @@ class Demo:
         async with SqliteJournal(path, readonly=True) as journal:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SECONDS_TO_ARRIVE):
-                    while not running.done():
-                        arrivals = await look(journal, file, names, after=before)
-                        if self._complete(arrivals):
-                            break
+                    arrivals = await look(journal, file, names, after=before)
+                    if not self._complete(arrivals):
+                        self._say("waiting until everything has arrived; Ctrl-C ends that")
+                    while not self._complete(arrivals) and not any(end.done() for end in ends):
                         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+                        arrivals = await look(journal, file, names, after=before)
         return arrivals
 
     def _everything(self, arrivals: Arrivals) -> set[object]:

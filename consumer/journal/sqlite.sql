@@ -34,7 +34,7 @@ FROM rows;
 -- name: update_backorders
 -- Carry the state of order lines along, event by event, with what a poll knows of them. `since`
 -- stays while a line is open and begins anew when it comes back; `ended` is when it was first
--- cleared.
+-- cleared. json_extract ends a text before a NUL character: the event has it whole.
 WITH rows AS MATERIALIZED (SELECT key, value FROM json_each(:rows))
 INSERT INTO backorders (
     source, subject, origin, type, order_number, line, item, description, quantity, delay,
@@ -100,6 +100,10 @@ WHERE backorders.source = known.source AND backorders.subject = known.subject;
 INSERT INTO scopes (source, origin, floor, held)
 VALUES (:source, :origin, 0, coalesce(:held, '[]'))
 ON CONFLICT (source) DO UPDATE SET origin = excluded.origin, held = coalesce(:held, held);
+
+-- name: rename_lines
+-- The lines of a scope follow it to another configured source.
+UPDATE backorders SET origin = :origin WHERE source = :source AND revision IS NOT NULL;
 
 -- name: quarantine
 -- Keep a refused payload. The same bytes again: count, and keep the newest reasons.
@@ -242,7 +246,7 @@ FROM backorders
 WHERE source = :source AND revision IS NOT NULL;
 
 -- name: scope
-SELECT held, floor FROM scopes WHERE source = :source;
+SELECT held, floor, origin FROM scopes WHERE source = :source;
 
 -- name: told
 -- The last events of some lines, of those that are still held. subjects: JSON array. Gives a JSON

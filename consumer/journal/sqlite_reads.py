@@ -184,11 +184,12 @@ def watched(connection: sqlite3.Connection, source: str) -> Watched:
         map(sys.intern, _VIEWS.decode(views)),  # they are all the same few
         _ENDED.decode(ended),
     )
-    held, floor = scope or ("[]", 0)
+    held, floor, origin = scope or ("[]", 0, None)
     return Watched(
         lines=dict(zip(_SUBJECTS.decode(subjects), known, strict=True)),
         held=msgspec.json.decode(held, type=frozenset[str]),
         floor=floor,
+        origin=origin,
     )
 
 

@@ -23,6 +23,7 @@ SQL = statements("sqlite.sql")
 # Bytes of bodies to a statement: SQLite takes no parameter of more than a thousand million.
 _SLICE = 32 << 20
 _WEIGHT_BYTES = 16 << 10
+_POLLED_EVENT = 2 << 10  # bytes; what polls tell has no message to go by
 
 
 class Row(Struct, array_like=True, frozen=True):
@@ -73,7 +74,9 @@ def weigh(entries: Sequence[Entry]) -> int:
     rows = sum(len(entry.events) + len(entry.refusals) for entry in entries)
     known = sum(len(entry.watch.lines) for entry in entries if entry.watch)
     size = sum(
-        (len(entry.events) + len(entry.refusals)) * len(entry.message.body) for entry in entries
+        len(entry.events) * (len(entry.message.body) or _POLLED_EVENT)
+        + sum(len(refusal.body) for refusal in entry.refusals)
+        for entry in entries
     )
     return rows + known + size // _WEIGHT_BYTES
 
@@ -133,8 +136,17 @@ def _watch(
         if lines:
             encoded = msgspec.json.encode(lines).decode()
             connection.execute(SQL["watch_lines"], {"source": source, "lines": encoded})
-    watches = ((entry.message.source, entry.watch) for entry in entries if entry.watch)
+    watches = [(entry.message.source, entry.watch) for entry in entries if entry.watch]
+    _rename(connection, {watch.source: origin for origin, watch in watches})
     connection.executemany(SQL["watch_scope"], (_scope(*watch) for watch in watches))
+
+
+def _rename(connection: sqlite3.Connection, origins: Mapping[str, str]) -> None:
+    """Give the lines of scopes, by source, to the configured sources that poll them now."""
+    for source, origin in origins.items():
+        scope = connection.execute(SQL["scope"], {"source": source}).fetchone()
+        if scope is not None and scope[2] != origin:
+            connection.execute(SQL["rename_lines"], {"source": source, "origin": origin})
 
 
 def _scope(origin: str, watch: Watch) -> Mapping[str, object]:

@@ -24,9 +24,8 @@ from msgspec import Raw, Struct
 from consumer.errors import Refused
 from consumer.event import Data
 from consumer.model import Problem
-from consumer.normalisation.cinx_carry import carry
 from consumer.normalisation.cinx_fields import FIELDS, LIST_ROW, Parts, build, extra_of
-from consumer.normalisation.json_values import Node, Row, array, day, known, node
+from consumer.normalisation.json_values import Node, Row, array, day_of, known, node
 
 _GUID = "cinx_guid"
 _BOOLEANS = {"true": True, "false": False}
@@ -93,10 +92,8 @@ def is_detail(row: bytes) -> bool:
 # --- what they say ---------------------------------------------------------------------------
 
 
-def line(
-    row: bytes, *, account: str, detail: bytes | None = None, before: Data | None = None
-) -> Data:
-    """What a row says of its line, with its detail or what earlier ones said (`cinx_carry`).
+def line(row: bytes, *, account: str, detail: bytes | None = None) -> Data:
+    """What a row says of its line, with its detail if there is one.
 
     `account` is the organisation as it stands in the event source. Raises Refused where a field is
     not what it should be, and where the detail is of another line.
@@ -117,15 +114,16 @@ def line(
     for name, value in (_known(listed) or {}).items():
         if extra.setdefault(name, value) != value:
             extra.setdefault(LIST_ROW, {})[name] = value
-    data = build(parts)
-    return data if before is None or detail is not None else carry(data, before)
+    return build(parts)
 
 
 def over(detail: bytes) -> bool:
-    """Whether a detail says when its back-order was cleared."""
+    """Whether a detail says when its back-order was cleared; what is no date does not say so, and
+    `line` refuses it.
+    """
     try:
         cleared = _take(node(detail), ("dates", "cleared"))
-        return day(cleared, "dates.cleared") is not None
+        return day_of(cleared, "dates.cleared") is not None
     except Refused:
         return False
 

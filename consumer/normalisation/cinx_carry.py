@@ -1,4 +1,5 @@
-"""What earlier details said of a line, carried over where only its row can be had now.
+"""What earlier details said of a line, carried over where only its row is there now: its detail
+cannot be had, or details are not asked for any more.
 
 `data` is what the row says now, `before` the data of the line's last event. Rules, for what both
 the list and the detail tell:
@@ -10,6 +11,9 @@ the list and the detail tell:
 
 What only details tell stays. So a row that says what it said then gives exactly the data of then,
 and no change is told where there was none.
+
+It does not work backwards: a row that changes, and then says again what it said first, has taken
+the detail's word away from that field, and so from what rule 2 knows. The next detail mends it.
 
 Data that holds nothing that only a detail can tell was told from a row alone: then all that the row
 does not say any more is unknown.

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from consumer.event import Data, Dates, Line, Order, Parties, Party, Quantity
-from consumer.normalisation.json_values import day, number, text
+from consumer.normalisation.json_values import day, day_of, number, text
 
 Parts = dict[str, dict[str, Any]]
 Read = Callable[[object, str], str | None]
@@ -55,7 +55,7 @@ FIELDS = (
     Field("dates", "informed", "date_informed", "dates.informed", day),
     Field("dates", "expected_delivery", "date_expected_delivery", "dates.expected_delivery", day),
     Field("dates", "updated", "date_last_updated", "dates.last_updated", day),
-    Field("dates", "cleared", None, "dates.cleared", day),
+    Field("dates", "cleared", None, "dates.cleared", day_of),
     Field("customer", "id", None, "customer.cinx_commerce_guid", text),
     Field("customer", "number", None, "customer.numer", text),
     Field("customer", "number", None, "customer.number", text),

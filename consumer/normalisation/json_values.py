@@ -37,6 +37,9 @@ _DEEPEST = 32
 _is_plain = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?").fullmatch
 _is_number = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?").fullmatch
 _is_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_is_timestamp = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ][0-9][0-9:.,]*( ?[A-Z+-].*)?"
+).fullmatch
 _byte = re.compile(r"\(byte \d+\)").search
 
 
@@ -143,6 +146,13 @@ def day(value: object, name: str) -> str | None:
     if not (_is_day(said) and is_date(said)):
         raise Refused(f"{name}: not a date written YYYY-MM-DD")
     return said
+
+
+def day_of(value: object, name: str) -> str | None:
+    """A date, or that of a timestamp (`2026-01-05T10:00:00Z`); None where it is not known."""
+    if isinstance(value, str) and (found := _is_timestamp(value.strip())):
+        value = found[1]
+    return day(value, name)
 
 
 def is_date(said: str) -> bool:

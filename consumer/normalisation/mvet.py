@@ -1,12 +1,15 @@
 """MVET's back-order inquiry: the rows of an answer, and what one row says.
 
 An answer is a JSON array of lines: all that one customer waits for. A line has no id; its key is
-order and item, `45929940/350.81827.2`. Within a key `/`, `#` and `%` of an order number, and `#`
-and `%` of an item number are percent-encoded, so that no two keys can be mistaken for one another,
-nor a key for the second occurrence of another.
+order and item, `45929940/350.81827.2`.
 
 A line belongs to the customer that was asked for where its accountNumber is the same, or goes on
-with `-` and a ship-to: other answers of MVET write `0004027-0004029`.
+with `-` and a ship-to: other answers of MVET write `0004027-0004029`. One order may send the same
+item to two of those, so that accountNumber is part of the key then:
+`45929940/350.81827.2@0002789-0000001`.
+
+Within a key `/` of an order number, and `#`, `%` and `@` anywhere are percent-encoded, so that no
+two keys can be mistaken for one another, nor a key for the second occurrence of another.
 
 Source: MVET's page on the `boinquiry` service.
 """
@@ -28,13 +31,14 @@ _MOST = 10**40
 _is_simple = re.compile(r"[0-9A-Za-z._-]{1,100}").fullmatch
 _has_control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 _is_day = re.compile(r"[0-9]{8}").fullmatch
-_ESCAPES = str.maketrans({"#": "%23", "%": "%25"})
+_ESCAPES = str.maketrans({"#": "%23", "%": "%25", "@": "%40"})
+_BOM = b"\xef\xbb\xbf"
 
 
-class _Key(Struct, rename={"order": "orderNumber", "item": "itemNumber", "at": "accountNumber"}):
+class _Key(Struct, rename=lambda name: f"{name}Number"):
     order: int | str
     item: str
-    at: str
+    account: str
 
 
 _key = msgspec.json.Decoder(_Key)
@@ -48,8 +52,9 @@ def rows(content: bytes, account: str | None) -> tuple[list[Row], list[Problem]]
     """The rows of an answer for `account`, and what is wrong with those that cannot be used.
 
     `account` is the customer as it stands in the event source; None: whatever the rows say. Raises
-    Refused where the content is no JSON array.
+    Refused where the content is no JSON array. A byte order mark before it says nothing.
     """
+    content = content.removeprefix(_BOM)
     raws = array(content)
     wanted = None if account is None else unquote(account)
     keys = _all_keys(content)
@@ -67,7 +72,7 @@ def rows(content: bytes, account: str | None) -> tuple[list[Row], list[Problem]]
 
 def account_of(row: bytes) -> str:
     """The accountNumber of a row that `rows` found good."""
-    return _one_key(Raw(row)).at
+    return _one_key(Raw(row)).account
 
 
 class _Broken(Refused):
@@ -112,13 +117,16 @@ def _absent(value: object) -> str:
 
 
 def _checked(key: _Key, wanted: str | None) -> str:
-    if not key.at or key.at.isspace():
+    account = key.account
+    if not account or account.isspace():
         raise _Broken(_absent(None), ".accountNumber")
-    if wanted is not None and key.at != wanted and not key.at.startswith(f"{wanted}-"):
+    is_exact = wanted is None or account == wanted
+    if not is_exact and not account.startswith(f"{wanted}-"):
         raise _Broken("a line of another account than the one asked for", ".accountNumber")
     order = str(key.order) if isinstance(key.order, str) or -_MOST < key.order < _MOST else ""
     order, item = _part(order, ".orderNumber"), _part(key.item, ".itemNumber")
-    return f"{order.replace('/', '%2F')}/{item}"
+    line = f"{order.replace('/', '%2F')}/{item}"
+    return line if is_exact else f"{line}@{_part(account, '.accountNumber')}"
 
 
 def _part(said: str, path: str) -> str:
@@ -139,7 +147,6 @@ def line(
     *,
     account: str,  # noqa: ARG001 - `rows` has compared it
     detail: bytes | None = None,  # noqa: ARG001 - MVET has none
-    before: Data | None = None,  # noqa: ARG001 - a row tells all there is
 ) -> Data:
     """What a row says of its line. Raises Refused where a field is not what it should be."""
     fields = node(row)
@@ -164,7 +171,7 @@ def line(
     )
 
 
-def carry(data: Data, before: Data) -> Data:  # noqa: ARG001 - as `line`
+def carry(data: Data, before: Data) -> Data:  # noqa: ARG001 - a row tells all there is
     """Nothing of an earlier event is carried over: a row tells all there is."""
     return data
 
@@ -175,9 +182,9 @@ def over(detail: bytes) -> bool:  # noqa: ARG001 - MVET has none
 
 
 def _day(value: object, name: str) -> str | None:
-    """A date written `YYYYMMDD`, as a number or a text."""
+    """A date written `YYYYMMDD`, as a number or a text; zeros: not known."""
     said = text(value, name)
-    if said is None:
+    if said is None or not said.strip("0"):
         return None
     iso = f"{said[:4]}-{said[4:6]}-{said[6:]}"
     if not (_is_day(said) and is_date(iso)):

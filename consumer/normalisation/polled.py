@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from consumer.event import Data
 from consumer.model import Problem
+from consumer.model import numbered as subject
 from consumer.normalisation import cinx, cinx_carry, mvet
 from consumer.normalisation.json_values import Row
 
@@ -17,12 +18,9 @@ __all__ = ["POLLED", "Polled", "ReadLine", "Row", "subject"]
 class ReadLine(Protocol):
     """What a row says of its line."""
 
-    def __call__(
-        self, row: bytes, *, account: str, detail: bytes | None = None, before: Data | None = None
-    ) -> Data:
+    def __call__(self, row: bytes, *, account: str, detail: bytes | None = None) -> Data:
         """`account` is the part of the event source after the system, as it stands there. `detail`
-        is the upstream's detail row as JSON. Without one, what only a detail can tell is carried
-        over from `before`, an earlier event's data.
+        is the upstream's detail row as JSON.
 
         Raises Refused; its reason holds no personal data.
         """
@@ -36,11 +34,12 @@ class Polled(Struct, frozen=True, kw_only=True):
     order and problems of the others; raises Refused where it is no JSON array. Reads no more than
     keys, and is quick.
 
-    `carry`: what `line` does with `before`, for data that was read without it. Where parties are
-    hashed or left out, both values have to be as they are kept: carry over what is kept into what
-    is to be kept, or it would be hashed twice.
+    `carry`: data that was read without a detail, with what only a detail can tell carried over from
+    an earlier event's. Where parties are hashed or left out, both are given as the settings let
+    them be kept now: what is compared has to be hashed alike.
 
-    `over`: whether a detail says that its line is over; False too where that cannot be read.
+    `over`: whether a detail says that its line is over; False too where that cannot be read, and
+    then `line` refuses that detail.
     """
 
     rows: Callable[[bytes, str], tuple[list[Row], list[Problem]]]
@@ -55,8 +54,3 @@ POLLED: Mapping[str, Polled] = MappingProxyType(
         "cinx": Polled(rows=cinx.rows, line=cinx.line, carry=cinx_carry.carry, over=cinx.over),
     }
 )
-
-
-def subject(key: str, occurrence: int = 1) -> str:
-    """The subject of a row's events; the second row of one key is `KEY#2`, and so on."""
-    return key if occurrence == 1 else f"{key}#{occurrence}"

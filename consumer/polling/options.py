@@ -11,6 +11,10 @@ from consumer.settings import Section, SourceOptions
 from consumer.values import Duration, PositiveDuration, Secret, Size
 from consumer.web import Tls, check_headers
 
+# No date may lie beyond what the calendar of the machine has; and what is longer was not meant.
+LONGEST_DAYS = 366
+_LONGEST = LONGEST_DAYS * 86_400.0
+
 _OURS = (
     "accept-encoding",
     "connection",
@@ -27,7 +31,8 @@ class HoldSettings(Section, frozen=True, kw_only=True):
     """`hold`: when lines that are missing are not believed to be over.
 
     Where more than `count` lines, and more than `share` of them (0 to 1), are missing at once, or
-    all of them are, that is held until a second complete answer agrees.
+    all of them are, that is held until a second complete answer agrees. `share = 1` holds nothing,
+    not even where all of them are missing.
     """
 
     share: Annotated[float, Meta(ge=0, le=1)] = 0.5
@@ -39,10 +44,11 @@ class PollOptions(SourceOptions, frozen=True, kw_only=True):
 
     A round begins `interval` after the one before began, or where `cron` says so (five fields, or
     six with seconds first) in `timezone`, later by a random part of `jitter`. Rounds never overlap:
-    what a long one misses is left out.
+    what a long one misses is left out. No length of time may be above 366 days.
 
     `concurrency` requests are under way at once; each may take `timeout` and is tried `attempts`
-    times in all. An answer above `max_body`, decompressed, is refused. `headers` are sent along.
+    times in all. An answer above `max_body`, decompressed, is refused. `headers` are sent along,
+    in place of ours where we would send one of that name, in whatever case.
     """
 
     interval: PositiveDuration = PositiveDuration(300)
@@ -58,6 +64,9 @@ class PollOptions(SourceOptions, frozen=True, kw_only=True):
     hold: HoldSettings = HoldSettings()
 
     def __post_init__(self) -> None:
+        for key in ("interval", "jitter", "timeout"):
+            if getattr(self, key) > _LONGEST:
+                raise ValueError(f'{key}: {LONGEST_DAYS} days ("{LONGEST_DAYS}d") at the most')
         zone = _zone(self.timezone)
         if self.cron:
             _check_cron(self.cron, zone)
@@ -80,7 +89,7 @@ def _check_cron(cron: str, zone: ZoneInfo) -> None:
     except CronSimError as error:
         raise ValueError(
             f"cron: {str(error).lower()}; write minute, hour, day of month, month and day of week,"
-            ' such as "*/15 6-20 * * MON-FRI"'
+            ' such as "*/15 6-20 * * MON-FRI", or seconds before them: "30 */15 6-20 * * MON-FRI"'
         ) from None
     except StopIteration:
         raise ValueError("cron: that moment never comes") from None

@@ -58,7 +58,8 @@ async def keep_polling(
     """Call `once` on schedule until `stopping` is set; then it is cancelled.
 
     It returns what a person should know, or an empty text. `Unavailable` and `Refused` put the
-    source down until a round succeeds; anything else that it raises is raised here.
+    source down until a round succeeds, and `Denied` keeps it waiting for `DENIED_WAIT` besides (a
+    scope that is denied alone is the business of `scopes`); anything else is raised here.
     """
     schedule = Schedule(options)
     while not stopping.is_set():
@@ -67,7 +68,7 @@ async def keep_polling(
             note = await _unless(stopping, once)
         except Unavailable as trouble:
             status.down(trouble.reason)
-            patience = _patience(trouble)
+            patience = patience_after(trouble)
         except Refused as trouble:
             status.down(trouble.reason)
         else:
@@ -79,7 +80,7 @@ async def keep_polling(
         await _wait(due, monotonic() + patience, stopping)
 
 
-def _patience(trouble: Unavailable) -> float:
+def patience_after(trouble: Unavailable) -> float:
     """Seconds for which the other side is left alone, whatever the schedule says."""
     asked = min(trouble.retry_after or 0.0, LONGEST_REQUESTED_WAIT)
     return max(asked, DENIED_WAIT) if isinstance(trouble, Denied) else asked

@@ -13,15 +13,19 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from consumer.polling.options import PollOptions
+from consumer.polling.options import LONGEST_DAYS, PollOptions
+
+# Seconds. Options refuse what is longer; what is built without that check, or is so short that its
+# parts of a day cannot be counted, must not end the daemon.
+_SHORTEST, _LONGEST = 0.001, LONGEST_DAYS * 86_400.0
 
 
 class Schedule:
     """The moments that the options of a source name."""
 
     def __init__(self, options: PollOptions) -> None:
-        self._interval = float(options.interval)
-        self._jitter = float(options.jitter)
+        self._interval = min(max(float(options.interval), _SHORTEST), _LONGEST)
+        self._jitter = min(float(options.jitter), _LONGEST)
         self._cron = options.cron
         self._zone = ZoneInfo(options.timezone)
 

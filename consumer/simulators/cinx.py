@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
 from consumer.simulators.cinx_access import Access, reason
-from consumer.simulators.cinx_answers import Counts, Envelope
+from consumer.simulators.cinx_answers import Counts, Envelope, Validates
 from consumer.simulators.cinx_rows import Row
 from consumer.simulators.cinx_templates import update_template
 from consumer.simulators.cinx_world import CinxWorld
@@ -35,7 +35,8 @@ class CinxServer(PolledServer):
     `page` is how many rows a list has without a `limit`, `largest` the most it gives to any.
     `counts` is how `total_count` is told: truly, as 0, or not at all (`"response": {}`). `ends` are
     the last days of subscriptions by organisation; without, a year from now. `bare_token`: a bearer
-    token comes outside the envelope, as version 2.0 of CINX documents it.
+    token comes outside the envelope, as version 2.0 of CINX documents it. `etag` is True, or
+    "rows": then a validator stands for the rows of a page, whatever the total beside them is.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class CinxServer(PolledServer):
         largest: int | None = None,
         counts: Counts = "true",
         ends: Mapping[str, str] | None = None,
-        etag: bool = False,
+        etag: bool | Literal["rows"] = False,
         bare_token: bool = False,
     ) -> None:
-        super().__init__(faults, port=port, etag=etag)
+        super().__init__(faults, port=port, etag=bool(etag))
         self.world = world
         self.access = Access(username, password, ends or {})
         self.counts: Counts = counts
@@ -62,6 +63,7 @@ class CinxServer(PolledServer):
         self._page = page
         self._largest = largest
         self._bare_token = bare_token
+        self._validates: Validates = "rows" if etag == "rows" else "all" if etag else ""
 
     def _add_routes(self, router: web.UrlDispatcher) -> None:
         sub = f"/{self._version}/sub/{{token}}"
@@ -96,7 +98,7 @@ class CinxServer(PolledServer):
             format=request.query.get("format", "json"),
             counts=self.counts,
             began=time.time(),
-            validated=self.etag,
+            validates=self._validates,
         )
 
     def _problem(self, status: int, message: str) -> Answer:
@@ -164,6 +166,8 @@ class CinxServer(PolledServer):
         return page
 
     def _detail(self, request: web.Request, envelope: Envelope) -> Answer:
+        if self.faults.strikes("empty", "detail") is not None:
+            return envelope.answer(())
         detail = self.world.detail(request.match_info["guid"], request.match_info["token"])
         if detail is None:
             return envelope.answer((), status=404)

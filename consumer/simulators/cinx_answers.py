@@ -17,6 +17,7 @@ from msgspec import Struct
 from consumer.simulators.polled_server import Answer
 
 Counts = Literal["true", "zero", "absent"]
+Validates = Literal["", "all", "rows"]
 
 _WORDS = {True: "true", False: "false"}
 
@@ -24,14 +25,14 @@ _WORDS = {True: "true", False: "false"}
 class Envelope(Struct, frozen=True, kw_only=True):
     """How one request is to be answered. `began` is when it came, in seconds since 1970.
 
-    With `validated` an answer can be recognised by its rows, whatever else the envelope says.
+    With `validates` an answer can be recognised: by its rows and the total, or by its rows alone.
     """
 
     uri: str
     format: str
     counts: Counts
     began: float
-    validated: bool = False
+    validates: Validates = ""
 
     def around(
         self, rows: Sequence[Any], *, total: int | None = None, status: int = 200, message: str = ""
@@ -69,10 +70,9 @@ class Envelope(Struct, frozen=True, kw_only=True):
         whole = self.around(rows, total=total, status=inside or status, message=message)
         body, content_type = self.write(whole)
         same = b""
-        if self.validated:
-            same = json.dumps(
-                (self.format, whole["response"].get("total_count"), rows), default=dict
-            ).encode()
+        if self.validates:
+            counted = whole["response"].get("total_count") if self.validates == "all" else None
+            same = json.dumps((self.format, counted, rows), default=dict).encode()
         return Answer(status=status, body=body, content_type=content_type, same=same)
 
     def write(self, whole: Mapping[str, Any]) -> tuple[bytes, str]:

@@ -22,6 +22,7 @@ Kind = Literal["list", "detail", "template", "subs", "token", "ping"]
 
 _ANY: frozenset[Kind] = frozenset({"list", "detail", "template", "subs", "token", "ping"})
 _LIST: frozenset[Kind] = frozenset({"list"})
+_LIST_AND_DETAIL: frozenset[Kind] = frozenset({"list", "detail"})
 _GUARDED: frozenset[Kind] = frozenset({"list", "detail", "template", "subs"})
 _BOTH: frozenset[System] = frozenset({"mvet", "cinx"})
 _MVET: frozenset[System] = frozenset({"mvet"})
@@ -49,7 +50,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "not_json": Fault("answers 200 with an HTML page"),
     "huge": Fault("answers with an endless body"),
-    "empty": Fault("answers that nothing is on backorder", kinds=_LIST),
+    "empty": Fault("answers that nothing is on backorder", kinds=_LIST_AND_DETAIL),
     "reordered": Fault("tells the lines in another order than before", kinds=_LIST),
     "broken_row": Fault(
         "spoils a row: no key, a wrong type, or something that is no object",

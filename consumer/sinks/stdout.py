@@ -17,7 +17,7 @@ import select
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -116,9 +116,16 @@ class _Quantity(msgspec.Struct):
     backordered: str | None = None
 
 
+class _Change(msgspec.Struct):
+    field: str
+    before: Any = None
+    after: Any = None
+
+
 class _Data(msgspec.Struct):
     line: _Line
     quantity: _Quantity
+    changes: tuple[_Change, ...] = ()
 
 
 class _Shown(msgspec.Struct):
@@ -138,12 +145,30 @@ def _json(record: Record) -> bytes:
     return record.body + b"\n"
 
 
+def plain(text: str) -> str:
+    """Text that cannot steer a terminal: what is no character to be seen shows as `?`."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def pretty(record: Record) -> str:
-    """An event as a short line for people: time, type, source, subject, item and quantity."""
+    """An event as a short line for people: time, type, source, subject, item and quantity, and what
+    changed, if that is what happened.
+    """
     event = _shown.decode(record.body)
     item, quantity = event.data.line.item or "-", event.data.quantity.backordered or "-"
-    text = f"{event.time}  {event.type}  {event.source}  {event.subject}  {item}  x{quantity}"
-    return "".join(char if char.isprintable() else "?" for char in text)
+    changed = ", ".join(map(_changed, event.data.changes))
+    return plain(
+        f"{event.time}  {event.type}  {event.source}  {event.subject}  {item}  x{quantity}"
+        + (f"  ({changed})" if changed else "")
+    )
+
+
+def _changed(change: _Change) -> str:
+    """What changed in a few words; of people only that something did."""
+    if change.before is None and change.after is None:
+        return change.field
+    before, after = ("nothing" if each is None else each for each in (change.before, change.after))
+    return f"{change.field} {before} -> {after}"
 
 
 def _pretty(record: Record) -> bytes:

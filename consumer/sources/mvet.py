@@ -17,12 +17,13 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Annotated
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
-from consumer.errors import JournalUnavailable, Refused, Unavailable
+from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable
 from consumer.model import Scope
 from consumer.normalisation.polled import POLLED
 from consumer.polling import PollOptions, keep_polling
@@ -35,8 +36,10 @@ from consumer.web import Answer, Client, Validators
 
 _PATH = "/run/ecommerce/wsapi/boinquiry"
 
-# Seconds that `check` waits for an answer.
+# Seconds that `check` waits for an answer, and in which it begins to ask: together less than the
+# ten that a check has.
 _PROBE = 5.0
+_ASKING = 4.5
 
 _CUSTOMER = r"^[0-9]{7}$"
 _is_customer = re.compile(r"[0-9]{7}", re.ASCII).fullmatch
@@ -130,17 +133,27 @@ class Mvet:
             return await self._round(client, ground)
 
     async def check(self) -> Sequence[str]:
-        """Ask for every customer once, and tell how many lines each has."""
+        """Ask for every customer once, and tell how many lines each has.
+
+        Of very many customers, or slow answers, only as many as there is time for; that is told.
+        """
         found: dict[str, str] = {}
+        deadline = monotonic() + _ASKING
 
         async def ask(customer: str) -> str:
-            found[customer] = await self._check(client, customer)
+            if not found or monotonic() < deadline:
+                found[customer] = await self._check(client, customer)
             return ""
 
         customers = self._options.customers
         async with self._client(timeout=min(self._options.timeout, _PROBE), attempts=1) as client:
-            await Rounds[str](at_once=self._options.concurrency).poll(customers, ask)
-        return [found[customer] for customer in customers]
+            denied = await Rounds[str](at_once=self._options.concurrency).poll(customers, ask)
+        if denied:
+            raise Denied(denied)
+        told = [found[customer] for customer in customers if customer in found]
+        if len(told) < len(customers):
+            told.append(f"{len(told)} of {len(customers)} customers asked; there was no more time")
+        return told
 
     # --- a round -----------------------------------------------------------------------------
 
@@ -170,14 +183,14 @@ class Mvet:
         return ""
 
     async def _look(self, client: Client, customer: str, survey: Survey) -> Reading:
-        seen = self._seen.get(customer)
+        seen = self._seen.pop(customer, None)  # for good, where that is what is not liked
         answer = await self._get(client, customer, seen.validators if seen else None)
         if answer.status == HTTPStatus.NOT_MODIFIED and seen:
             if reading := survey.see_again(seen.digest):
+                self._seen[customer] = seen
                 return reading
             answer = await self._get(client, customer)
         reading = await survey.see(Page(content=answer.body, body=answer.body))
-        self._seen.pop(customer, None)
         if answer.validators:
             self._seen[customer] = _Seen(answer.validators, reading.digest)
         return reading

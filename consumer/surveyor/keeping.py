@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
@@ -33,6 +34,14 @@ class Means(Struct, frozen=True, kw_only=True):
     metrics: Metrics
     log: Log
 
+    def report(self, scope: Scope, reason: str, times: int = 1) -> str:
+        """Tell in log and metrics of something broken, and how often; in so many words."""
+        if times > 1:
+            reason = f"{reason} (and {times - 1} more rows)"
+        self.metrics.broken_answers.labels(scope.origin).inc()
+        self.log.poll_broken(source=scope.origin, scope=scope.source, reason=reason)
+        return reason
+
 
 class Keeper:
     """Commits for one survey. `lines` is what is known of its scope, `told` counts event types.
@@ -61,24 +70,53 @@ class Keeper:
         held: frozenset[str] | None = None,
     ) -> None:
         """Commit events together with what is known of their lines and of others, if anything."""
-        if not (events or lines or held is not None):
-            return
+        if events or lines or held is not None:
+            await self._keep(events, lines, held)
+
+    async def keep_name(self) -> None:
+        """Commit whose scope it is, where it was another source's until now."""
+        if self.lines.origin not in (None, self._scope.origin):
+            await self._keep((), {}, None)
+
+    async def _keep(
+        self, events: Sequence[Event], lines: Mapping[str, Known], held: frozenset[str] | None
+    ) -> None:
         if self._memory.lines is not self.lines:
             raise JournalUnavailable("what an earlier commit of this poll did is not known")
-        watch = Watch(source=self._scope.source, view=self._scope.view, lines=lines, held=held)
-        entry = Entry(message=self._message(), events=tuple(events), watch=watch)
+        entry = self._entry(events, lines, held)
         outcome = await self._memory.commit(self._means.commit, entry)
         if outcome.accepted + outcome.duplicates != len(events):
             self._memory.lines = None
             raise JournalUnavailable("the journal did not keep what this poll says")
         self.lines.learn(lines)
-        self.lines.held = self.lines.held if held is None else held
+        self.lines.origin = self._scope.origin
         self.told.update(event.type for event in events)
+
+    async def keep_held(self, *, wait: bool) -> None:
+        """Commit what is held, at the end of a survey that did not finish, if that can be done.
+
+        No other commit depends on it: an earlier one may have failed. Otherwise it is done at the
+        end of the next survey.
+        """
+        lines = self.lines
+        entry = self._entry((), {}, lines.held)
+        if not wait:
+            self._memory.begin(self._means.commit, entry)
+            return
+        with suppress(JournalUnavailable):
+            await self._memory.commit(self._means.commit, entry)
+            lines.kept = lines.held
 
     async def set_aside(self, refusals: Sequence[Refusal]) -> None:
         """Put into quarantine what could not be read."""
         entry = Entry(message=self._message(), refusals=tuple(refusals))
         await self._memory.commit(self._means.commit, entry)
+
+    def _entry(
+        self, events: Sequence[Event], lines: Mapping[str, Known], held: frozenset[str] | None
+    ) -> Entry:
+        watch = Watch(source=self._scope.source, view=self._scope.view, lines=lines, held=held)
+        return Entry(message=self._message(), events=tuple(events), watch=watch)
 
     def _message(self) -> Message:
         """Where it came from; an entry needs no more of a message, and rows are in no event."""

@@ -1,90 +1,93 @@
-"""One survey: pages in, events out while it goes on, and at the end what is missing."""
+"""One survey: pages in, events out while it goes on; `ending` is what comes then."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from consumer.errors import Refused
 from consumer.event import Event, timestamp
 from consumer.model import Known, Problem, Refusal, Scope, utc_now
-from consumer.snapshot import Sighting, Verdict, judge, natural, occurrences
+from consumer.snapshot import Sighting, natural, occurrences
 from consumer.survey import Fresh, Page, Reading, Tally
-from consumer.surveyor.keeping import EVENTS, STATES, Keeper, Means, batches, parts
+from consumer.surveyor.ending import Ending, Found
+from consumer.surveyor.keeping import Keeper, Means, batches
 from consumer.surveyor.memory import Lines, Memory, Seen
-from consumer.surveyor.telling import AGAIN, Teller, digest_of
+from consumer.surveyor.telling import Case, Teller, Told, digest_of
+from consumer.surveyor.turns import PAGE_ON_THE_LOOP, Turns, run
 
 # Systems whose natural keys may stand several times in one answer. Elsewhere the key is an id: the
 # same one twice is one line, whose row moved from one page to another.
 _KEYS_REPEAT = frozenset({"mvet"})
 
-# Bytes of a page above which it is read on a thread, and rows after which others get their turn.
-_ON_THE_LOOP = 256 << 10
+# Rows that are compared until others get their turn.
 _GLANCES = 2000
-_NORMALISED = 100
 
 # Of a page full of broken rows so many are set aside.
 _SET_ASIDE = 100
 
-T = TypeVar("T")
-
 
 class ScopeSurvey:
-    """Implements `survey.Survey`; whoever made it holds the scope's turn."""
+    """Implements `survey.Survey`; whoever made it holds the scope's turn, and calls `leave`."""
 
     def __init__(self, scope: Scope, memory: Memory, lines: Lines, means: Means) -> None:
         self._scope = scope
         self._memory = memory
         self._lines = lines
-        self._keeper = Keeper(scope, memory, lines, means)
         self._means = means
+        self._keys_repeat = scope.system in _KEYS_REPEAT
+        self._keeper = Keeper(scope, memory, lines, means)
         self._teller = Teller(scope, lines.floor, means.privacy, means.log)
-        self._seen: set[str] = set()
-        self._pages: dict[bytes, Seen] = {}
-        self._moved: dict[str, Known] = {}  # unchanged, and in another view until now
-        self._incomplete: str | None = None
+        self._ending = Ending(scope, memory, self._keeper, self._teller, means)
+        self._found = Found()
         self.finished = False
 
     # --- pages in ----------------------------------------------------------------------------
 
     async def see(self, page: Page) -> Reading:
         """See `survey.Survey`."""
-        large = len(page.content) > _ON_THE_LOOP
-        digest = await _run(large, digest_of, page.content)
+        away = len(page.content) > PAGE_ON_THE_LOOP
+        digest = await run(partial(digest_of, page.content), away=away)
         if again := self._recall(digest):
             return again
         try:
-            rows, problems = await _run(large, self._teller.rows, page.content)
+            rows, problems = await run(partial(self._teller.rows, page.content), away=away)
         except Refused as error:
             await self.broken(error.reason, page.body)
             return Reading(digest=digest, keys=(), fresh=())
-        if problems:
+        keys = [row.key for row in rows]
+        rows, subjects = self._lines_of(rows)
+        seen = Seen(keys, subjects, [row.digest for row in rows])
+        self._saw(seen)
+        if not problems:
+            self._found.pages[digest] = seen
+        else:
             self._break(str(problems[0]), len(problems))
             refusal = Refusal(body=page.body, problems=tuple(problems[:_SET_ASIDE]))
             await self._keeper.set_aside([refusal])
-        subjects = self._subjects(rows)
-        keys = [row.key for row in rows]
-        self._seen.update(subjects)
-        if not problems:
-            self._pages[digest] = Seen(keys, subjects, [row.digest for row in rows])
         return Reading(digest=digest, keys=keys, fresh=await self._fresh(rows, subjects))
 
     def see_again(self, digest: bytes) -> Reading | None:
         """See `survey.Survey`."""
-        return None if self._lines.held else self._recall(digest)
+        return None if self._lines.doubted else self._recall(digest)
 
     def _recall(self, digest: bytes) -> Reading | None:
         """A page with these rows, if all that it says is known."""
-        page = self._pages.get(digest) or self._memory.pages.get(digest)
+        page = self._found.pages.get(digest) or self._memory.pages.get(digest)
         if page is None or not page.settled(self._lines.known, self._scope.view):
             return None
-        self._seen.update(page.subjects)
-        self._pages[digest] = page
+        self._saw(page)
+        self._found.pages[digest] = page
         return Reading(digest=digest, keys=page.keys, fresh=())
 
-    def _subjects(self, rows: Sequence[Sighting]) -> Sequence[str]:
-        if self._scope.system in _KEYS_REPEAT:
-            return occurrences(rows, self._lines.known, self._lines.siblings)
-        return [row.key for row in rows]
+    def _saw(self, page: Seen) -> None:
+        self._found.seen.update(zip(page.subjects, page.digests, strict=True))
+
+    def _lines_of(self, rows: Sequence[Sighting]) -> tuple[Sequence[Sighting], Sequence[str]]:
+        """The rows that count, and the subjects of their lines."""
+        if self._keys_repeat:
+            return rows, occurrences(rows, self._lines.known, self._lines.siblings)
+        last = {row.key: row for row in rows}
+        return list(last.values()), list(last)
 
     async def _fresh(self, rows: Sequence[Sighting], subjects: Sequence[str]) -> Sequence[Fresh]:
         """The rows that are to be told. Of the others those seen in another view are noted."""
@@ -97,7 +100,7 @@ class ScopeSurvey:
                     Fresh(subject=subject, key=row.key, content=row.content, digest=row.digest)
                 )
             elif line.view != view:
-                self._moved[subject] = Known(line.digest, line.revision, view, line.ended)
+                self._found.moved[subject] = Known(line.digest, line.revision, view, line.ended)
             if number % _GLANCES == 0:
                 await asyncio.sleep(0)
         return fresh
@@ -107,43 +110,69 @@ class ScopeSurvey:
     async def tell(self, fresh: Sequence[Fresh], details: Mapping[str, bytes | None] = {}) -> None:
         """See `survey.Survey`."""
         refused: list[Refusal] = []
-        once = {row.subject: row for row in fresh}  # of one line the last word counts
+        flawed: list[Refusal] = []
+        seen = self._found.seen
+        # Of one line the last word counts, be it new or not.
+        once = {
+            row.subject: row
+            for row in fresh
+            if seen.setdefault(row.subject, row.digest) == row.digest
+        }
         for batch in batches(once.values(), details):
-            refused += await self._tell(batch, details)
+            await self._tell(batch, details, refused, flawed)
         if refused:
             self._break(str(refused[0].problems[0]), len(refused))
-            await self._keeper.set_aside(refused[:_SET_ASIDE])
+        if flawed:
+            self._means.report(self._scope, str(flawed[0].problems[0]), len(flawed))
+        if refused or flawed:
+            await self._keeper.set_aside([*refused[:_SET_ASIDE], *flawed[:_SET_ASIDE]])
 
     async def _tell(
-        self, batch: Sequence[Fresh], details: Mapping[str, bytes | None]
-    ) -> Sequence[Refusal]:
-        """Commit what these rows say; those that say nothing sensible come back."""
+        self,
+        batch: Sequence[Fresh],
+        details: Mapping[str, bytes | None],
+        refused: list[Refusal],
+        flawed: list[Refusal],
+    ) -> None:
+        """Commit what these rows say; `refused` and `flawed` take rows and details that say nothing
+        sensible.
+        """
         known = self._lines.known
         bodies = await self._keeper.last_told([row.subject for row in batch])
         now = timestamp(utc_now())
+        turns = Turns()
+        news: dict[str, Told] = {}
+        for row in batch:
+            detail = details.get(row.key) or b""
+            case = Case(row, known.get(row.subject), bodies.get(row.subject), now)
+            size = len(row.content) + len(detail) + len(case.body or b"")
+            try:
+                told = await turns.run(size, partial(self._teller.tell, case, details))
+            except Refused as error:
+                refused.append(_refusal(row.content, error.reason))
+                continue
+            if told.flaw is not None:
+                flawed.append(_refusal(detail, told.flaw))
+            if told.known != case.known:
+                news[row.subject] = told
+        await self._keep(news)
+
+    async def _keep(self, news: Mapping[str, Told]) -> None:
+        """Commit what is new, and remember what the journal has no place for."""
         events: list[Event] = []
         lasting: dict[str, Known] = {}
         passing: dict[str, Known] = {}
-        refused = []
-        for number, row in enumerate(batch, 1):
-            self._seen.add(row.subject)
-            line = known.get(row.subject)
-            try:
-                told = self._teller.tell(row, line, bodies.get(row.subject), details, now)
-            except Refused as error:
-                problem = Problem(reason=error.reason)
-                refused.append(Refusal(body=row.content, problems=(problem,)))
-                continue
-            if told is not None and told.known != line:
-                (lasting if told.lasting else passing)[row.subject] = told.known
-                self._moved.pop(row.subject, None)
-                if told.event is not None:
-                    events.append(told.event)
-            if number % _NORMALISED == 0:
-                await asyncio.sleep(0)
+        for subject, told in news.items():
+            self._found.moved.pop(subject, None)
+            if told.event is not None:
+                events.append(told.event)
+                if told.event.type == "backorder.opened":
+                    self._found.opened.add(subject)
+            if told.known is not None:
+                untold = subject not in self._lines.known or subject in self._lines.passing
+                (passing if told.event is None and untold else lasting)[subject] = told.known
         await self._keeper.keep(events, lasting)
-        self._lines.learn(passing)
-        return refused
+        self._lines.note(passing)
 
     # --- what is broken ----------------------------------------------------------------------
 
@@ -154,138 +183,38 @@ class ScopeSurvey:
 
     async def lacking(self, reason: str, body: bytes | None = None) -> None:
         """See `survey.Survey`."""
-        self._report(reason)
+        self._means.report(self._scope, reason)
         await self._set_aside_whole(reason, body)
 
     def _break(self, reason: str, times: int = 1) -> None:
-        if times > 1:
-            reason = f"{reason} (and {times - 1} more rows)"
-        self._incomplete = self._incomplete or reason
-        self._report(reason)
-
-    def _report(self, reason: str) -> None:
-        scope = self._scope
-        self._means.metrics.broken_answers.labels(scope.origin).inc()
-        self._means.log.poll_broken(source=scope.origin, scope=scope.source, reason=reason)
+        said = self._means.report(self._scope, reason, times)
+        self._found.incomplete = self._found.incomplete or said
 
     async def _set_aside_whole(self, reason: str, body: bytes | None) -> None:
         if body:
-            await self._keeper.set_aside([Refusal(body=body, problems=(Problem(reason=reason),))])
+            await self._keeper.set_aside([_refusal(body, reason)])
 
     # --- the end -----------------------------------------------------------------------------
 
     def missing(self) -> Sequence[tuple[str, str]]:
         """See `survey.Survey`."""
-        repeat = self._scope.system in _KEYS_REPEAT
-        missing = self._verdict().clear
-        return [(subject, natural(subject) if repeat else subject) for subject in missing]
-
-    def _verdict(self) -> Verdict:
-        """What a complete survey may clear; nothing where this one is not."""
-        if self._incomplete is not None or not self._pages:
-            return Verdict()
-        view = self._scope.view
-        open_lines, missing = 0, []
-        for subject, line in self._lines.known.items():
-            if not line.ended and (line.view == view or subject in self._moved):
-                open_lines += 1
-                if subject not in self._seen:
-                    missing.append(subject)
-        open_lines -= self._keeper.told["backorder.opened"]  # those of before it are what counts
-        share, count = self._scope.hold_share, self._scope.hold_count
-        return judge(open_lines, missing, self._lines.held, share=share, count=count)
+        missing = self._ending.verdict(self._found).clear
+        return [(each, natural(each) if self._keys_repeat else each) for each in missing]
 
     async def finish(self, ended: Mapping[str, bytes | None]) -> Tally:
         """See `survey.Survey`."""
-        if not self._pages and self._incomplete is None:
-            self._incomplete = "nothing was read"
-        verdict = self._verdict()
-        over = [subject for subject in verdict.clear if subject in ended]
-        held = self._held(verdict, over)
-        states = self._moved | self._gone()
-        for some in parts(states.items(), STATES):
-            await self._keeper.keep(lines=dict(some))
-        for subjects in parts(over, EVENTS):
-            await self._clear(subjects, ended)
-        if held != self._lines.held:
-            await self._keeper.keep(held=held)
-        self._memory.pages = self._pages
+        tally = await self._ending.finish(self._found, ended)
         self.finished = True
-        told = self._keeper.told
-        tally = Tally(
-            seen=len(self._seen),
-            opened=told["backorder.opened"],
-            updated=told["backorder.updated"],
-            cleared=told["backorder.cleared"],
-            held=len(held),
-            unconfirmed=len(verdict.clear) - len(over),
-            incomplete=self._incomplete,
-        )
-        self._tell_of(tally, verdict)
         return tally
 
-    def _gone(self) -> dict[str, Known]:
-        """Lines that a detail ended, and whose row is not listed any more: the same row, once it is
-        back, opens them again.
+    async def leave(self, *, wait: bool) -> None:
+        """What was seen is there, whatever way the survey ends: nothing of it is held any more.
+
+        To `wait` for the commit that says so is for those who have the time.
         """
-        if self._incomplete is not None:
-            return {}
-        view, seen = self._scope.view, self._seen
-        return {
-            subject: Known(AGAIN, line.revision, view, ended=True)
-            for subject, line in self._lines.known.items()
-            if line.ended and line.digest != AGAIN and line.view == view and subject not in seen
-        }
-
-    def _held(self, verdict: Verdict, over: Sequence[str]) -> frozenset[str]:
-        """What is held from now on."""
-        if self._incomplete is not None:
-            return self._lines.held - self._seen
-        # What two surveys agree on, and nobody confirms, stays held: it would be asked for again
-        # in every second one only.
-        return verdict.hold | verdict.agreed.difference(over)
-
-    async def _clear(self, subjects: Sequence[str], ended: Mapping[str, bytes | None]) -> None:
-        bodies = await self._keeper.last_told(subjects)
-        now = timestamp(utc_now())
-        events: list[Event] = []
-        lines: dict[str, Known] = {}
-        for number, subject in enumerate(subjects, 1):
-            line = self._lines.known[subject]
-            body, detail = bodies.get(subject), ended[subject]
-            try:
-                events.append(self._teller.cleared(subject, line, body, detail, now))
-            except Refused as error:  # what is kept of it, not what came: it stays open
-                self._report(error.reason)
-                continue
-            lines[subject] = Known(AGAIN, line.revision + 1, self._scope.view, ended=True)
-            if number % _NORMALISED == 0:
-                await asyncio.sleep(0)
-        await self._keeper.keep(events, lines)
-
-    def _tell_of(self, tally: Tally, verdict: Verdict) -> None:
-        scope, metrics, log = self._scope, self._means.metrics, self._means.log
-        outcome = "incomplete" if tally.incomplete else "held" if tally.held else "complete"
-        metrics.polls.labels(scope.origin, outcome).inc()
-        if not tally.incomplete:
-            metrics.last_complete.labels(scope.origin).set_to_current_time()
-        if verdict.hold:
-            log.poll_held(
-                source=scope.origin,
-                scope=scope.source,
-                missing=len(verdict.hold),
-                lines=self._lines.open,
-            )
-        if tally.opened or tally.updated or tally.cleared:
-            log.poll_done(
-                source=scope.origin,
-                scope=scope.source,
-                opened=tally.opened,
-                updated=tally.updated,
-                cleared=tally.cleared,
-                seen=tally.seen,
-            )
+        if not self.finished and self._memory.believe(self._lines, self._found.seen):
+            await self._keeper.keep_held(wait=wait)
 
 
-async def _run(away: bool, work: Callable[[bytes], T], content: bytes) -> T:  # noqa: FBT001 - private
-    return await asyncio.to_thread(work, content) if away else work(content)
+def _refusal(body: bytes, reason: str) -> Refusal:
+    return Refusal(body=body, problems=(Problem(reason=reason),))

@@ -1,8 +1,9 @@
 """The surveyor: hands out surveys, one at a time for a scope, and knows which scopes are polled."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, time
 from time import monotonic
 
@@ -50,7 +51,6 @@ class Surveyor:
         self._watching: dict[str, frozenset[str]] = {}
         self._unwatched: dict[str, int] = {}  # open lines, by origin
         self._said: set[str] = set()
-        self._subscriptions: dict[str, dict[str, date]] = {}
         self._warned: dict[tuple[str, str], date] = {}
 
     # --- surveys -----------------------------------------------------------------------------
@@ -61,19 +61,31 @@ class Surveyor:
         memory = self._memories.setdefault(scope.source, Memory())
         async with memory.turn:
             begun = monotonic()
-            survey = None
+            survey, wait = None, True
             try:
                 lines = await memory.recall(self._means.journal, scope.source)
                 survey = ScopeSurvey(scope, memory, lines, self._means)
                 yield survey
+            except asyncio.CancelledError:
+                wait = False
+                raise
             finally:
-                if survey is None or not survey.finished:
-                    self._means.metrics.polls.labels(scope.origin, "failed").inc()
-                if memory.lines is not None:
-                    size = _Size(scope.origin, memory.lines.open, len(memory.lines.held))
-                    self._sizes[scope.source] = size
-                self._means.metrics.poll_seconds.labels(scope.origin).observe(monotonic() - begun)
-                self._measure(scope.origin)
+                try:
+                    if survey is not None:
+                        await survey.leave(wait=wait)
+                finally:
+                    self._account(scope, memory, survey, monotonic() - begun)
+
+    def _account(
+        self, scope: Scope, memory: Memory, survey: ScopeSurvey | None, seconds: float
+    ) -> None:
+        if survey is None or not survey.finished:
+            self._means.metrics.polls.labels(scope.origin, "failed").inc()
+        if memory.lines is not None:
+            size = _Size(scope.origin, memory.lines.open, len(memory.lines.doubted))
+            self._sizes[scope.source] = size
+        self._means.metrics.poll_seconds.labels(scope.origin).observe(seconds)
+        self._measure(scope.origin)
 
     def _measure(self, origin: str) -> None:
         sizes = [size for size in self._sizes.values() if size.origin == origin]
@@ -91,7 +103,7 @@ class Surveyor:
         for source in self._watching.get(origin, frozenset()).difference(sources):
             self._sizes.pop(source, None)
             memory = self._memories.get(source)
-            if memory is not None and not memory.turn.locked():
+            if memory is not None and memory.is_idle:
                 del self._memories[source]
         self._watching[origin] = frozenset(sources)
         self._measure(origin)
@@ -124,17 +136,30 @@ class Surveyor:
             self._means.metrics.unwatched_lines.labels(origin).set(lines)
         self._unwatched = by_origin
 
+    def failed(self, origin: str, reason: str) -> None:
+        """See `survey.Surveys`."""
+        self._means.metrics.broken_answers.labels(origin).inc()
+        self._means.log.poll_broken(source=origin, scope="", reason=reason)
+
     # --- subscriptions -----------------------------------------------------------------------
 
-    def subscribed(self, origin: str, organisation: str, ends: date | None, *, warn: bool) -> None:
+    def subscribed(
+        self, origin: str, ends: Mapping[str, date | None], *, warn: Collection[str]
+    ) -> None:
         """See `survey.Surveys`."""
-        known = self._subscriptions.setdefault(origin, {})
-        if ends is not None:
-            known[organisation] = ends
-            first = datetime.combine(min(known.values()), time.min, UTC)
-            self._means.metrics.subscription_end.labels(origin).set(first.timestamp())
+        gauge = self._means.metrics.subscription_end
+        if known := [end for end in ends.values() if end is not None]:
+            first = datetime.combine(min(known), time.min, UTC)
+            gauge.labels(origin).set(first.timestamp())
+        else:
+            with suppress(KeyError):  # it was never told
+                gauge.remove(origin)
         today = utc_now().date()
-        if warn and self._warned.get((origin, organisation)) != today:
-            self._warned[origin, organisation] = today
-            said = ends.isoformat() if ends else "not known"
-            self._means.log.subscription_ends(source=origin, organisation=organisation, date=said)
+        for organisation in warn:
+            if self._warned.get((origin, organisation)) != today:
+                self._warned[origin, organisation] = today
+                end = ends.get(organisation)
+                said = end.isoformat() if end else "not known"
+                self._means.log.subscription_ends(
+                    source=origin, organisation=organisation, date=said
+                )

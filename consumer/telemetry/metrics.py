@@ -212,6 +212,29 @@ class Metrics:
             registry=registry,
         )
 
+    def expect(
+        self, sources: Collection[str], sinks: Collection[str], polled: Collection[str] = ()
+    ) -> None:
+        """Begin what is counted of these at zero: a counter whose first sample is 1 never rose.
+
+        `polled` are those of the sources that ask instead of being told.
+        """
+        for counter in (self.events, self.duplicates, self.quarantined, self.drift):
+            for source in sources:
+                counter.labels(source)
+        for counter in (self.delivered, self.retries, self.parked):
+            for sink in sinks:
+                counter.labels(sink)
+        for part in (
+            *(f"sources.{name}" for name in sources),
+            *(f"sinks.{name}" for name in sinks),
+        ):
+            self.reconnects.labels(part)
+        for source in polled:
+            self.broken_answers.labels(source)
+            self.held_lines.labels(source)
+            self.unwatched_lines.labels(source)
+
     def observe(self, positions: Positions, sinks: Collection[str]) -> None:
         """Set the gauges that tell where the journal and these sinks are.
 

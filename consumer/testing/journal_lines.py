@@ -22,7 +22,6 @@ class Lines:
         self._states: dict[Key, Backorder] = {}
         self._known: dict[Key, Known] = {}
         self._scopes: dict[str, Watched] = {}  # without their lines
-        self._origins: dict[str, str] = {}
 
     def carry(self, record: Record, event: Event) -> None:
         """A line moves on to its next event."""
@@ -55,8 +54,14 @@ class Lines:
                 self._known[watch.source, subject] = known
         scope = self._scopes.get(watch.source, Watched())
         held = scope.held if watch.held is None else watch.held
-        self._scopes[watch.source] = replace(scope, held=held)
-        self._origins[watch.source] = origin
+        if scope.origin not in (None, origin):
+            self._rename(watch.source, origin)
+        self._scopes[watch.source] = replace(scope, held=held, origin=origin)
+
+    def _rename(self, source: str, origin: str) -> None:
+        for key in self._known:
+            if key[0] == source:
+                self._states[key] = replace(self._states[key], origin=origin)
 
     def states(self) -> Collection[Backorder]:
         """Every line."""
@@ -86,7 +91,9 @@ class Lines:
         idle = self._scopes.keys() - {source for source, _ in views}
         counts = {(source, ""): 0 for source in idle} | views
         return [
-            ScopeCount(source=source, origin=self._origins[source], view=view, open=count)
+            ScopeCount(
+                source=source, origin=self._scopes[source].origin or "", view=view, open=count
+            )
             for (source, view), count in sorted(counts.items())
         ]
 

@@ -60,7 +60,7 @@ class JournalWatchSuite:
         }
         (outcome,) = await journal.append([_polled(*map(_told, (1, 2, 3)), lines=known)])
         assert outcome.accepted == 3
-        assert await journal.watched(_SCOPE) == Watched(lines=known)
+        assert await journal.watched(_SCOPE) == Watched(lines=known, origin="mvet")
         assert await journal.watched("/mvet/0000001") == Watched()
 
     async def test_lines_are_told_apart_by_their_whole_name(self, journal: Journal) -> None:
@@ -121,7 +121,7 @@ class JournalWatchSuite:
         (outcome,) = await journal.append([_polled(_told(1), lines={_name(1): newer}, held=["x"])])
         assert (outcome.accepted, outcome.duplicates) == (0, 1)
         assert await journal.watched(_SCOPE) == Watched(
-            lines={_name(1): newer}, held=frozenset(["x"])
+            lines={_name(1): newer}, held=frozenset(["x"]), origin="mvet"
         )
 
     async def test_what_was_said_last_is_known(self, journal: Journal) -> None:
@@ -178,6 +178,21 @@ class JournalWatchSuite:
             ScopeCount(source=_SCOPE, origin="renamed", view="old", open=2),
         ]
 
+    async def test_lines_follow_their_scope_to_another_source(self, journal: Journal) -> None:
+        other = _told(1, source="/mvet/1")
+        await journal.append([_polled(_told(1), _told(2)), entry(event(1))])
+        await journal.append([_polled(_told(2, "cleared", 1)), _polled(other, source="/mvet/1")])
+        await journal.append([_polled(origin="renamed")])
+        lines = await journal.backorders(ended=True)
+        assert {(line.source, line.subject): line.origin for line in lines} == {
+            (_SCOPE, _name(1)): "renamed",
+            (_SCOPE, _name(2)): "renamed",
+            ("/mvet/1", _name(1)): "mvet",
+            (event(1).source, _name(1)): "radial-queue",
+        }
+        assert (await journal.watched(_SCOPE)).origin == "renamed"
+        assert (await journal.watched("/mvet/1")).origin == "mvet"
+
     # --- pruning -----------------------------------------------------------------------------
 
     async def test_pruning_leaves_the_last_event_of_open_lines(self, journal: Journal) -> None:
@@ -228,7 +243,10 @@ class JournalWatchSuite:
         await journal.append([entry(event(1), event(1, type="backorder.cleared"))])
         assert await _prune(journal) == 8
         assert await journal.watched(_SCOPE) == Watched(
-            lines={_name(8): Known(b"", 8, "list")}, held=frozenset(["x"]), floor=6
+            lines={_name(8): Known(b"", 8, "list")},
+            held=frozenset(["x"]),
+            floor=6,
+            origin="mvet",
         )
         low = {_name(2): Known(b"", 2, "list")}
         await journal.append([_polled(_told(2), _told(2, "cleared"), lines=low)])

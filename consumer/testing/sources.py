@@ -5,7 +5,7 @@ running = asyncio.create_task(source.run(ground(intake, status)))
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date
 
@@ -120,7 +120,12 @@ class NoSurveys:
     async def watching(self, origin: str, sources: Collection[str]) -> None:
         """See `survey.Surveys.watching`."""
 
-    def subscribed(self, origin: str, organisation: str, ends: date | None, *, warn: bool) -> None:
+    def failed(self, origin: str, reason: str) -> None:
+        """See `survey.Surveys.failed`."""
+
+    def subscribed(
+        self, origin: str, ends: Mapping[str, date | None], *, warn: Collection[str]
+    ) -> None:
         """See `survey.Surveys.subscribed`."""
 
 

@@ -65,10 +65,16 @@ class RecordingSurveys:
         self.watched[origin] = frozenset(sources)
         await self._surveyor.watching(origin, sources)
 
-    def subscribed(self, origin: str, organisation: str, ends: date | None, *, warn: bool) -> None:
+    def failed(self, origin: str, reason: str) -> None:
         """See `survey.Surveys`."""
-        self.subscriptions.append((origin, organisation, ends, warn))
-        self._surveyor.subscribed(origin, organisation, ends, warn=warn)
+        self._surveyor.failed(origin, reason)
+
+    def subscribed(
+        self, origin: str, ends: Mapping[str, date | None], *, warn: Collection[str]
+    ) -> None:
+        """See `survey.Surveys`."""
+        self.subscriptions.extend((origin, name, end, name in warn) for name, end in ends.items())
+        self._surveyor.subscribed(origin, ends, warn=warn)
 
 
 class _Recorded:

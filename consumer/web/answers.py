@@ -6,11 +6,21 @@ Unavailable   it passes by itself.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from msgspec import Struct
 
 from consumer.errors import ConsumerError, Denied, Refused, Unavailable
+
+# How long before the answer the last change must have been, for its date to stand for one version
+# of it: dates have whole seconds, and one server's clocks may differ (RFC 9110, section 8.8.2.2).
+_SETTLED = timedelta(seconds=60)
+
+
+# Servers bound the headers of a request, and answer 431 beyond that.
+_LONGEST_VALIDATOR = 512
 
 
 class Validators(Struct, frozen=True, kw_only=True):
@@ -21,9 +31,15 @@ class Validators(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> "Validators | None":
-        """Those in an answer's headers; None where there is none that can be sent back."""
-        found = [_sendable(headers.get(name)) for name in ("ETag", "Last-Modified")]
-        return cls(etag=found[0], last_modified=found[1]) if any(found) else None
+        """Those in an answer's headers; None where there is none that can be sent back.
+
+        A Last-Modified counts only where it is a minute before the answer's Date: what changed
+        again in the same second would have the same.
+        """
+        etag, modified = (_sendable(headers.get(name)) for name in ("ETag", "Last-Modified"))
+        if not _settled(modified, headers.get("Date")):
+            modified = None
+        return cls(etag=etag, last_modified=modified) if etag or modified else None
 
     @property
     def conditions(self) -> Mapping[str, str]:
@@ -87,5 +103,21 @@ def wanted(status: int, *, conditional: bool, missing_ok: bool) -> bool:
 
 
 def _sendable(value: str | None) -> str | None:
-    """A validator, where it is one that a header can carry back."""
-    return value if value and value.isascii() and value.isprintable() else None
+    """A validator, where it is one that a header can carry back, and a server takes back."""
+    fits = value and value.isascii() and value.isprintable() and len(value) <= _LONGEST_VALIDATOR
+    return value if fits else None
+
+
+def _settled(modified: str | None, answered: str | None) -> bool:
+    """Whether the last change was so long before the answer that its date tells versions apart."""
+    then, now = _moment(modified), _moment(answered)
+    return then is not None and now is not None and now - then >= _SETTLED
+
+
+def _moment(date: str | None) -> datetime | None:
+    """A header's HTTP date; None where it is missing or none."""
+    try:
+        moment = parsedate_to_datetime(date or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -26,11 +26,12 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import stamina
 from msgspec import Struct
+from multidict import CIMultiDict
 from yarl import URL
 
 from consumer.errors import ConsumerError, Denied, Refused, Unavailable
 from consumer.retry import Backoff
-from consumer.values import Secret
+from consumer.values import Secret, redacted
 from consumer.web.answers import Answer, Validators, rejection, wanted
 from consumer.web.tls import Tls, context
 from consumer.web.trouble import discard, failure, retry_after
@@ -47,6 +48,8 @@ _HEADERS: Mapping[str, str] = {
 # What fails for good is told by whoever asked; what a retry mended is nobody's business.
 stamina.instrumentation.set_on_retry_hooks(())
 
+_UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ClientSSLError)
+
 
 class _Call(Struct, frozen=True):
     """One question, ready to be sent; never shown."""
@@ -62,8 +65,12 @@ class Client:
     """A pool of connections that are kept open; used as an asynchronous context manager.
 
     `concurrency`: requests under way at the most. `timeout`: seconds for one attempt. `attempts`:
-    for one call, in all. `max_body`: bytes. `headers` go with every request. `owner` is told where
-    the TLS files are no good: "source cinx". `backoff`: how the waits grow.
+    for one call, in all. `max_body`: bytes of an answer, decompressed. `headers` go with every
+    request. `owner` is told where the TLS files are no good: "source cinx". `backoff`: how the
+    waits grow.
+
+    Names of headers have no case: of several of one name the last one is sent, those of a call
+    before those of the client, and both before what every request has.
     """
 
     def __init__(
@@ -82,7 +89,7 @@ class Client:
         self._timeout = timeout
         self._max_body = max_body
         self._tls = tls
-        self._headers = _revealed(headers)
+        self._headers = _merged(_HEADERS, headers)
         self._owner = owner
         self._turns = asyncio.Semaphore(concurrency)
         self._retrying = stamina.AsyncRetryingCaller(
@@ -98,7 +105,7 @@ class Client:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=tls),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
-            headers={**_HEADERS, **self._headers},
+            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -128,7 +135,7 @@ class Client:
         call = _Call(
             what=what,
             url=asked if query else url,
-            headers={**_revealed(headers), **conditions},
+            headers=_merged(headers, conditions),
             validators=validators if conditions else None,
             missing_ok=missing_ok,
         )
@@ -148,7 +155,9 @@ class Client:
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             error = _unaskable(call.what)
         except (aiohttp.ClientError, OSError) as cause:
-            error = Unavailable(f"{call.what}: {failure(cause)}")
+            # Where nobody is reached it matters whom; everything else was said by somebody.
+            whom = f"{redacted(call.url)}: " if isinstance(cause, _UNREACHED) else ""
+            error = Unavailable(f"{call.what}: {whom}{failure(cause)}")
         except ValueError:  # a host that no resolver takes, a header that cannot be sent
             error = _unaskable(call.what)
         raise error
@@ -191,11 +200,13 @@ def _again(error: Exception) -> bool | float:
     return error.retry_after <= _LONGEST_WAIT and error.retry_after + spread
 
 
-def _revealed(headers: Mapping[str, Secret | str]) -> dict[str, str]:
-    return {
-        name: value.reveal() if isinstance(value, Secret) else value
-        for name, value in headers.items()
-    }
+def _merged(*several: Mapping[str, Secret | str]) -> CIMultiDict[str]:
+    """Each header once, whatever the case of its name; the last one counts."""
+    merged: CIMultiDict[str] = CIMultiDict()
+    for headers in several:
+        for name, value in headers.items():
+            merged[name] = value.reveal() if isinstance(value, Secret) else value
+    return merged
 
 
 def _unaskable(what: str) -> Refused:

@@ -375,7 +375,7 @@ CINX = 'type = "cinx"\nbase_url = "{url}"\nusername = "me@example.com"\n'
 LONG_AGO = "2024-02-29"
 OVER = (
     "CINX's list: HTTP 401, it does not accept our credentials; Ours: the CINX subscription is not"
-    f" active (Subscription expired on [{LONG_AGO}]); renew it with CINX"
+    f" active (it ended on {LONG_AGO}); renew it with CINX"
 )
 
 
@@ -434,20 +434,20 @@ async def test_connect_tells_of_a_customer_who_waits_for_nothing(
 @pytest.mark.parametrize(
     ("keys", "ends", "reason"),
     [
-        ('password = "secret"\napi_token = "t0ken"', "", ""),
+        ('password = "secret"\napi_token = "t0ken-of-ours"', "", ""),
         ('password = "secret"', "", ""),
         (
-            'password = "secret"\napi_token = "expired"',
+            'password = "secret"\napi_token = "expired-token"',
             "",
             "CINX's list: HTTP 401, it does not accept our credentials; api_token is of no",
         ),
         (
-            'password = "wr0ng"\napi_token = "t0ken"',
+            'password = "wr0ng"\napi_token = "t0ken-of-ours"',
             "",
             "CINX's list: HTTP 401, it does not accept our credentials; check username, password",
         ),
         (
-            'password = "secret"\napi_token = "t0ken"',
+            'password = "secret"\napi_token = "t0ken-of-ours"',
             LONG_AGO,
             OVER,
         ),
@@ -461,21 +461,31 @@ async def test_connect_tells_of_a_customer_who_waits_for_nothing(
 async def test_connect_tells_what_is_wrong_with_cinx(
     keys: str, ends: str, reason: str, check_polled: Callable[[str], Awaitable[Done]]
 ) -> None:
-    world = CinxWorld(1, {"Ours": "t0ken"}, lines=2)
+    world = CinxWorld(1, {"Ours": "t0ken-of-ours"}, lines=2)
     async with CinxServer(world, ends={"Ours": ends} if ends else {}) as server:
         done = await check_polled(CINX.format(url=server.url) + keys)
     state, told = said(done)
     assert (done.status, state) == ((1, "FAIL") if reason else (0, "ok"))
     assert told.startswith(reason)
-    assert "t0ken" not in done.out + done.err
+    assert "t0ken-of-ours" not in done.out + done.err
     assert "wr0ng" not in done.out + done.err
+
+
+async def test_an_organisation_cannot_steer_a_terminal(
+    check_polled: Callable[[str], Awaitable[Done]],
+) -> None:
+    world = CinxWorld(1, {"Ours\x1b[2J": "t0ken-of-ours"}, lines=2)
+    async with CinxServer(world) as server:
+        done = await check_polled(CINX.format(url=server.url) + 'password = "secret"')
+    assert "Ours?[2J: 2 lines on backorder" in done.out
+    assert all(line.isprintable() for line in done.out.splitlines())
 
 
 @pytest.mark.parametrize(
     "source",
     [
         MVET + 'customers = ["0002789", "0000001"]',
-        CINX + 'password = "wr0ng"\napi_token = "t0ken"',
+        CINX + 'password = "wr0ng"\napi_token = "t0ken-of-ours"',
         CINX + 'password = "wr0ng"',
     ],
 )
@@ -486,5 +496,5 @@ async def test_connect_tells_that_nobody_listens(
     state, told = said(done)
     assert (done.status, state) == (1, "FAIL")
     assert ": Connection refused" in told
-    assert "t0ken" not in done.out + done.err
+    assert "t0ken-of-ours" not in done.out + done.err
     assert "wr0ng" not in done.out + done.err

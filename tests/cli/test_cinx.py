@@ -69,6 +69,18 @@ async def test_the_template_as_json(call: Call, tmp_path: Path, upstream: CinxSe
     assert TOKEN not in done.out
 
 
+async def test_a_template_cannot_steer_a_terminal(
+    call: Call, tmp_path: Path, upstream: CinxServer
+) -> None:
+    evil = {"template": {"a\x1b[2J": "\x1b[1m"}, "\x1b]0;owned\x07doc": {"k\x9b": "v\x1b"}}
+    upstream.verbatim["template"] = json.dumps({"response": {}, "rows": [evil]}).encode()
+    file = configured(tmp_path, upstream, cinx=f"api_token = '{TOKEN}'")
+    done = await asyncio.to_thread(call, "cinx", "template", "-c", file)
+    assert (done.status, done.err) == (0, "")
+    assert "\n?]0;owned?doc\n  k?: v?\n" in done.out
+    assert all(line.isprintable() for line in done.out.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -1,6 +1,7 @@
 """The demonstration where it cannot begin."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from consumer.demo import Demo
 from consumer.errors import Unusable
 from consumer.simulators import broker
 from program import Call
+from waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,40 @@ async def test_a_configuration_that_cannot_be_written_is_for_a_person(tmp_path: 
     (tmp_path / "consumer.toml").mkdir()
     with pytest.raises(Unusable, match=r"consumer\.toml cannot be written: Is a directory\. Start"):
         await run(tmp_path)
+
+
+async def test_waiting_for_what_does_not_arrive_ends_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time is up, when nothing is sent any more."""
+    monkeypatch.setattr(Demo, "_complete", lambda *_: False)
+    said: list[str] = []
+    asked = asyncio.Event()
+    running = asyncio.create_task(Demo(tmp_path, said.append, lines=1).run(0.1, asked))
+    await until(lambda: any("Ctrl-C ends that" in line for line in said))
+    asked.set()
+    async with asyncio.timeout(15) as limit:
+        assert await running is False
+    assert not limit.expired()
+    assert said[-1] == "events are missing"
+
+
+def test_a_second_signal_ends_it_at_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned_up: list[str] = []
+
+    async def stubborn(_: Demo, seconds: float | None, asked: asyncio.Event) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        await asked.wait()
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned_up.append("the upstreams")
+        return True
+
+    monkeypatch.setattr(Demo, "run", stubborn)
+    assert call("demo").status == 130
+    assert cleaned_up == ["the upstreams"]
 
 
 @pytest.mark.parametrize(("complete", "status"), [(True, 0), (False, 1)])

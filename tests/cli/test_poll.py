@@ -7,10 +7,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import pytest_asyncio
 
+from consumer import poll_now
 from consumer.journal.sqlite import SqliteJournal
 from consumer.simulators.mvet import MvetServer
 from consumer.simulators.mvet_world import MvetWorld
@@ -68,7 +71,7 @@ async def test_a_poll_prints_what_changed(call: Call, config: Path, upstream: Mv
     assert count == "2 changes"
     assert all("opened" in line and "/mvet/0002789" in line for line in opened)
     assert "\x1b" not in first.out
-    assert '"event": "poll.done"' in first.err
+    assert first.err == ""
     upstream.world.change(CUSTOMER, 0, backorderedQuantity=1, description="MUZZLE")
     upstream.world.end(CUSTOMER, 1)
     second = await asyncio.to_thread(call, "poll", "mvet", "--once", "-c", config)
@@ -80,6 +83,42 @@ async def test_a_poll_prints_what_changed(call: Call, config: Path, upstream: Mv
     assert count == "2 changes"
     third = await asyncio.to_thread(call, "poll", "mvet", "--once", "-c", config)
     assert (third.status, third.out) == (0, "no changes\n")
+
+
+async def test_the_names_of_an_upstream_cannot_steer_a_terminal(
+    call: Call, config: Path, upstream: MvetServer
+) -> None:
+    evil = "evil\x1b]0;owned\x07"
+    upstream.world.change(CUSTOMER, 0, **{evil: "before"})
+    await asyncio.to_thread(call, "poll", "mvet", "--once", "-c", config)
+    upstream.world.change(CUSTOMER, 0, **{evil: "after"})
+    done = await asyncio.to_thread(call, "poll", "mvet", "--once", "-c", config)
+    assert "evil?]0;owned? before -> after)" in done.out
+    assert all(line.isprintable() for line in done.out.splitlines())
+
+
+async def test_events_are_printed_as_the_journal_is_read_page_by_page(
+    call: Call, config: Path, upstream: MvetServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poll_now, "_PAGE", 2)
+    for number in range(5):
+        upstream.world.put(CUSTOMER, {**ROW, "orderNumber": number})
+    printed: list[int] = []
+    read, echo = SqliteJournal.read, click.echo
+
+    async def reading(journal: SqliteJournal, *arguments: Any, **named: Any) -> Any:
+        printed.append(0)
+        return await read(journal, *arguments, **named)
+
+    def counting(*arguments: Any, **named: Any) -> None:
+        printed[-1] += 1
+        echo(*arguments, **named)
+
+    monkeypatch.setattr(SqliteJournal, "read", reading)
+    monkeypatch.setattr("consumer.cli.poll.click.echo", counting)
+    done = await asyncio.to_thread(call, "poll", "mvet", "--once", "-c", config)
+    assert done.out.splitlines()[-1] == "7 changes"
+    assert printed == [2, 2, 2, 1, 1]  # the last page is empty; then comes the number of changes
 
 
 async def test_a_poll_prints_cloudevents_as_the_journal_has_them(

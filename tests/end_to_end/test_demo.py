@@ -33,6 +33,14 @@ def test_the_demo_ends_by_itself_and_everything_arrived(tmp_path: Path) -> None:
     archived = (tmp_path / "var" / "demo" / "events.jsonl").read_text().splitlines()
     assert len({json.loads(line)["id"] for line in archived}) == total
     assert len(re.findall(r"^\S+Z  backorder\.", done.out, re.MULTILINE)) == total
+    # What the first one left behind is no hindrance to a second one; nor is a missing RabbitMQ.
+    again = start(tmp_path, "demo", "--for", "1s", "--lines", "5", PATH="")
+    assert (again.status, again.err) == (0, ""), again.out + again.err
+    assert "no RabbitMQ is installed here" in again.out
+    assert "every simulated event reached every sink" in again.out
+    longer = (tmp_path / "var" / "demo" / "events.jsonl").read_text().splitlines()
+    assert longer[:total] == archived
+    assert len(longer) > total
 
 
 async def test_ctrl_c_on_a_terminal_stops_it_cleanly(tmp_path: Path) -> None:

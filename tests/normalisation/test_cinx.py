@@ -131,6 +131,7 @@ def test_every_field_of_the_published_detail(kind: str, list_kind: str) -> None:
     [row], _ = C.rows(read_list(body, f"text/{list_kind}").page.content, "cinx")
     body = (CINX / f"cinx-back-order-detail.{kind}").read_bytes()
     detail = read_detail(body, f"text/{kind}", GUID)
+    assert isinstance(detail, bytes)
     assert C.line(row.content, account="WTS%20Mechanical", detail=detail) == WITH_DETAIL
 
 
@@ -252,8 +253,18 @@ def test_where_a_field_of_the_detail_goes(path: str, place: str) -> None:
     assert _at(told(detail=with_detail(path, 12)), place) == "12"
 
 
-def test_when_a_back_order_was_cleared_is_told() -> None:
-    detail = with_detail("dates.cleared", "2019-06-12")
+@pytest.mark.parametrize(
+    "cleared",
+    [
+        "2019-06-12",
+        " 2019-06-12 ",
+        "2019-06-12T10:00:00Z",
+        "2019-06-12T23:00:00.000+02:00",
+        "2019-06-12 10:00 AM",
+    ],
+)
+def test_when_a_back_order_was_cleared_is_told(cleared: str) -> None:
+    detail = with_detail("dates.cleared", cleared)
     assert told(detail=detail).dates.cleared == "2019-06-12"
     assert C.over(as_json(detail))
 
@@ -267,6 +278,8 @@ def test_when_a_back_order_was_cleared_is_told() -> None:
         with_detail("dates.cleared", " "),
         with_detail("dates.cleared", "0000-00-00"),
         with_detail("dates.cleared", True),
+        with_detail("dates.cleared", "2019-02-30T10:00:00Z"),
+        with_detail("dates.cleared", "soon"),
         with_detail("dates", ""),
         with_detail("dates", 1),
         [],
@@ -274,6 +287,12 @@ def test_when_a_back_order_was_cleared_is_told() -> None:
 )
 def test_without_a_date_a_back_order_is_not_over(detail: object) -> None:
     assert not C.over(as_json(detail))
+
+
+@pytest.mark.parametrize("cleared", ["0000-00-00", True, "2019-02-30T10:00:00Z", "soon", 1])
+def test_an_end_that_cannot_be_read_is_not_passed_over(cleared: object) -> None:
+    with pytest.raises(Refused, match=r"dates\.cleared"):
+        told(detail=with_detail("dates.cleared", cleared))
 
 
 def test_the_published_spelling_goes_before_the_right_one() -> None:

@@ -73,6 +73,12 @@ def test_a_row_is_the_bytes_that_came() -> None:
     assert [*rows] == [("1/i", b'{"orderNumber" : 1,\n"itemNumber":"i", "accountNumber":"7"}')]
 
 
+def test_a_byte_order_mark_says_nothing() -> None:
+    assert MVET.rows(b"\xef\xbb\xbf" + encoded([row()]), ACCOUNT) == MVET.rows(
+        encoded([row()]), ACCOUNT
+    )
+
+
 def test_fields_that_nobody_published_are_kept() -> None:
     told = line(warehouse="NORTH", eta=20250801, price=1.25, notes=None, taxable=True)
     assert told.extra == {
@@ -96,7 +102,7 @@ def test_quantities(fields: dict[str, object], quantity: Quantity) -> None:
     assert line(**fields).quantity == quantity
 
 
-@pytest.mark.parametrize("date", [None, "", ...])
+@pytest.mark.parametrize("date", [None, "", ..., 0, "0", "00000000"])
 def test_a_date_that_is_not_known(date: object) -> None:
     assert line(date=date).order.date is None
 
@@ -127,6 +133,11 @@ def test_there_is_no_detail() -> None:
         ({"itemNumber": "A#2"}, "45929940/A%232"),
         ({"itemNumber": "50%23"}, "45929940/50%2523"),
         ({"orderNumber": "1/2"}, "1%2F2/350.81827.2"),
+        # a ship-to is part of the key, whatever an item looks like
+        ({"accountNumber": "0002789-0000001"}, "45929940/350.81827.2@0002789-0000001"),
+        ({"itemNumber": "A@0002789-0000001"}, "45929940/A%400002789-0000001"),
+        ({"orderNumber": "1@2"}, "1%402/350.81827.2"),
+        ({"accountNumber": "0002789-#2"}, "45929940/350.81827.2@0002789-%232"),
     ],
 )
 def test_no_two_keys_can_be_mistaken_for_one_another(fields: dict[str, object], key: str) -> None:
@@ -182,6 +193,7 @@ def test_whose_line_it_is(asked: str, said: str, ours: bool) -> None:
         ({"accountNumber": ...}, ".accountNumber"),
         ({"accountNumber": ""}, ".accountNumber"),
         ({"accountNumber": 2789}, ".accountNumber"),
+        ({"accountNumber": "0002789-\n"}, ".accountNumber"),
     ],
 )
 def test_a_row_without_a_key_is_a_problem_and_the_others_count(
@@ -216,7 +228,6 @@ def test_an_empty_array_is_an_answer() -> None:
     "fields",
     [
         {"date": 20250229},
-        {"date": 0},
         {"date": "2025-07-31"},
         {"date": 2025073},
         {"date": True},

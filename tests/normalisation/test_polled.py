@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 
 from cinx_rows import DETAIL, GUID, ROW, as_json
 from consumer.errors import ConsumerError, Refused
-from consumer.normalisation.cinx_envelope import (
-    read_bearer,
-    read_detail,
-    read_list,
-    read_subs,
-    read_template,
-)
+from consumer.normalisation.cinx_account import read_bearer, read_subs, read_template
+from consumer.normalisation.cinx_envelope import read_detail, read_list
 from consumer.normalisation.polled import POLLED, subject
 
 MVET_ROW = {
@@ -68,12 +63,10 @@ def test_any_row_is_understood_or_refused(system: str, row: Any, detail: Any, ot
     before = None
     for one, two in ((row, detail), (row, None), (other, None)):
         with suppress(Refused):
-            before = polled.line(
-                as_json(one),
-                account="7",
-                detail=None if two is None else as_json(two),
-                before=before,
+            data = polled.line(
+                as_json(one), account="7", detail=None if two is None else as_json(two)
             )
+            before = data if before is None or two else polled.carry(data, before)
             json.dumps(before.extra)
     polled.over(as_json(detail))
 

@@ -103,16 +103,21 @@ async def test_the_other_side_is_left_alone_for_as_long_as_it_asked(
     error: Unavailable, wait: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its clock is moved on by hand: one second before the end nothing happens, then it does."""
-    clock = 1000.0
-    monkeypatch.setattr(rounds_module, "monotonic", lambda: clock)
+    clock, looks = 1000.0, 0
+
+    def monotonic() -> float:
+        nonlocal looks
+        looks += 1
+        return clock
+
+    monkeypatch.setattr(rounds_module, "monotonic", monotonic)
     monkeypatch.setattr(rounds_module, "_LOOK", 0.01)
     upstream = Upstream(error, "")
     async with polling(upstream.once) as (status, _, _):
         await until(lambda: len(status.said) == 1)
         if wait:
-            clock += wait - 1
-            for _ in range(20):
-                await asyncio.sleep(0.005)
+            clock, before = clock + wait - 1, looks
+            await until(lambda: looks >= before + 3)  # it has seen that, and waits on
             assert status.said == [f"down {error.reason}"]
         clock += 1
         await until(lambda: "up" in status.said)

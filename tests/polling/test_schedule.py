@@ -48,6 +48,22 @@ def test_jitter_is_added() -> None:
     assert hourly.after(NOON, NOON, 0.25) - NOON == timedelta(seconds=3615)
 
 
+class Unchecked(PollOptions, frozen=True, kw_only=True):
+    """Options that forgot to check what they inherit, as those of a plug-in may."""
+
+    def __post_init__(self) -> None:
+        """Nothing is refused."""
+
+
+@pytest.mark.parametrize("length", [1e14, 1e300, 1e-12, 5e-324])
+def test_a_length_of_time_that_no_calendar_holds_ends_nothing(length: float) -> None:
+    options = Unchecked(
+        type="mvet", name="mvet", interval=PositiveDuration(length), jitter=Duration(length)
+    )
+    due = Schedule(options).after(NOON, NOON + timedelta(days=1), 0.5)
+    assert NOON < due <= NOON + timedelta(days=600)
+
+
 # Berlin's clock leaps from 2 to 3 on 2024-03-31, and shows 2 to 3 twice on 2024-10-27.
 @pytest.mark.parametrize(
     ("cron", "zone", "now", "expected"),
@@ -101,6 +117,8 @@ def test_the_next_round_is_ahead_and_the_same_moment_is_not_named_twice(
     ("table", "said"),
     [
         ({"cron": "* * *"}, "cron: wrong number of fields; write minute, hour"),
+        ({"cron": "* * *"}, 'or seconds before them: "30 */15 6-20 * * MON-FRI"'),
+        ({"cron": "30 */15 6-20 * * MON-FRI"}, ""),
         ({"cron": "61 * * * *"}, "cron: bad minute"),
         ({"cron": "every day"}, "cron: "),
         ({"cron": "0 0 31 2 *"}, "cron: bad day-of-month"),
@@ -110,6 +128,11 @@ def test_the_next_round_is_ahead_and_the_same_moment_is_not_named_twice(
         ({"timezone": "Europe"}, "timezone: "),
         ({"timezone": ""}, "timezone: "),
         ({"interval": "0s"}, "above zero"),
+        ({"interval": "366d", "jitter": "366d", "timeout": "366d"}, ""),
+        ({"interval": "367d"}, 'interval: 366 days ("366d") at the most'),
+        ({"interval": "999999999d"}, 'interval: 366 days ("366d") at the most'),
+        ({"jitter": "999999999d"}, 'jitter: 366 days ("366d") at the most'),
+        ({"timeout": f"{'9' * 400}d"}, 'timeout: 366 days ("366d") at the most'),
         ({"concurrency": 33}, "concurrency"),
         ({"attempts": 0}, "attempts"),
         ({"hold": {"share": 1.5}}, "share"),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable
+from consumer.polling import scopes as scopes_module
+from consumer.polling.rounds import DENIED_WAIT
 from consumer.polling.scopes import Rounds
 from consumer.polling.together import together
 
@@ -32,6 +34,22 @@ class Upstream:
         return "" if scope.islower() else f"note of {scope}"
 
 
+class Clock:
+    """The clock that does not leap, moved on by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(scopes_module, "monotonic", clock)
+    return clock
+
+
 async def test_notes_are_put_together_in_order() -> None:
     upstream = Upstream()
     assert await Rounds[str](at_once=2).poll(["A", "b", "C"], upstream.one) == (
@@ -54,11 +72,78 @@ async def test_the_first_one_goes_alone() -> None:
     assert upstream.asked == ["a"]
 
 
-async def test_a_denial_ends_the_round() -> None:
-    upstream = Upstream(b=Denied("not you"))
+async def test_one_that_is_denied_before_another_was_let_in_ends_the_round() -> None:
+    upstream = Upstream(a=Unavailable("away"), b=Denied("not you"))
     with pytest.raises(Denied, match="not you"):
         await Rounds[str](at_once=1).poll("abcd", upstream.one)
     assert upstream.asked == ["a", "b"]
+
+
+async def test_one_that_is_denied_alone_waits_alone(clock: Clock) -> None:
+    upstream, rounds = Upstream(b=Denied("not b")), Rounds[str](at_once=1)
+    note = "note of A; not b (left out for a while; the others are polled)"
+
+    async def asked() -> str:
+        upstream.asked.clear()
+        assert await rounds.poll(["A", "b", "c"], upstream.one) == note
+        return "".join(upstream.asked)
+
+    assert await asked() == "Abc"
+    assert [*rounds.denied] == ["b"]
+    clock.now += DENIED_WAIT - 1
+    assert await asked() == "Ac"
+    assert [*rounds.denied] == []
+    clock.now += 1
+    assert await asked() == "Acb"
+    assert await asked() == "Ac"
+    clock.now += DENIED_WAIT
+    del upstream.failures["b"]
+    note = "note of A"
+    assert await asked() == "Acb"
+    assert await asked() == "Abc"
+
+
+async def test_one_that_is_left_out_is_counted_among_those_that_fail(clock: Clock) -> None:
+    upstream, rounds = Upstream(b=Denied("no"), c=Refused("nonsense")), Rounds[str](at_once=1)
+    for asked in ("abc", "ac"):
+        upstream.asked.clear()
+        with pytest.raises(Refused) as raised:
+            await rounds.poll("abc", upstream.one)
+        assert str(raised.value) == "nonsense (and 1 more of 3)"
+        assert "".join(upstream.asked) == asked
+
+
+async def test_credentials_that_go_bad_in_a_round_end_it(clock: Clock) -> None:
+    denied = {name: Denied(f"not {name}") for name in "bcdef"}
+    upstream, rounds = Upstream(**denied), Rounds[str](at_once=1)
+    with pytest.raises(Denied, match="not d"):
+        await rounds.poll("abcdef", upstream.one)
+    assert upstream.asked == ["a", "b", "c", "d"]
+    clock.now += DENIED_WAIT
+    # Those that were denied before are no surprise: all of them come to be left out.
+    with pytest.raises(Denied, match="not d"):
+        await rounds.poll("abcdef", upstream.one)
+    clock.now += DENIED_WAIT
+    upstream.asked.clear()
+    note = await rounds.poll("abcdef", upstream.one)
+    assert note.count("left out for a while") == 5
+    assert len(upstream.asked) == 6
+
+
+async def test_where_all_that_are_left_are_left_out_they_are_asked(clock: Clock) -> None:
+    upstream, rounds = Upstream(b=Denied("not b")), Rounds[str](at_once=1)
+    await rounds.poll("ab", upstream.one)
+    with pytest.raises(Denied, match="not b"):
+        await rounds.poll("b", upstream.one)
+
+
+async def test_the_wait_that_was_asked_for_is_that_of_the_scope(clock: Clock) -> None:
+    upstream = Upstream(b=Denied("no", retry_after=DENIED_WAIT + 50))
+    rounds = Rounds[str](at_once=1)
+    for wait, times in ((0, 1), (DENIED_WAIT + 49, 1), (1, 2)):
+        clock.now += wait
+        await rounds.poll("ab", upstream.one)
+        assert upstream.asked.count("b") == times
 
 
 async def test_who_failed_goes_last_until_it_works_again() -> None:
@@ -71,9 +156,9 @@ async def test_who_failed_goes_last_until_it_works_again() -> None:
         return "".join(upstream.asked)
 
     assert await asked() == "a"
-    assert await asked() == "bcda"
     del upstream.failures["a"]
-    assert await asked() == "bdac"
+    assert await asked() == "bcda"
+    assert await asked() == "abdc"
     assert await asked() == "abdc"
 
 
@@ -90,7 +175,7 @@ async def test_who_failed_goes_last_until_it_works_again() -> None:
             None,
         ),
         (
-            {"a": Unavailable("1", retry_after=5), "b": Unavailable("2", retry_after=9)},
+            {"a": Unavailable("1"), "b": Unavailable("2", retry_after=9)},
             Unavailable,
             "1 (and 1 more of 3)",
             9,
@@ -110,8 +195,16 @@ async def test_all_have_their_turn_before_a_failure_is_told(
     assert sorted(upstream.asked) == ["a", "b", "c"]
 
 
+async def test_who_asks_for_time_gets_it_from_all() -> None:
+    upstream = Upstream(b=Unavailable("busy", retry_after=3600))
+    with pytest.raises(Unavailable, match="busy") as raised:
+        await Rounds[str](at_once=1).poll("abcd", upstream.one)
+    assert raised.value.retry_after == 3600
+    assert upstream.asked == ["a", "b"]
+
+
 async def test_a_bug_goes_before_a_denial() -> None:
-    upstream = Upstream(b=Denied("no"), c=LookupError("a bug"))
+    upstream = Upstream(a=Refused("no"), b=Denied("no"), c=LookupError("a bug"))
     with pytest.raises(LookupError):
         await Rounds[str](at_once=2).poll("abc", upstream.one)
 

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from cinx_bench import ACME, TOKEN, cinx, guids, in_rounds, server, world
-from cinx_rows import CINX, DETAIL, GUID, ROW
+from cinx_rows import CINX, DETAIL, GUID, ROW, as_json
 from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable, Unreadable
 from consumer.event import Event, timestamp
 from consumer.model import utc_now
 from consumer.simulators.cinx_world import CinxWorld
 from consumer.simulators.faults import Faults, faults_of, spellings
+from consumer.sources.cinx import details as details_module
 from consumer.testing.journal import MemoryJournal
 from consumer.values import PositiveDuration
 from polled_bench import Bench, logged, named
@@ -343,7 +345,7 @@ async def test_empty_after_full_is_held_and_then_asked_for_one_by_one() -> None:
     async with server(here) as at:
         bench = Bench(cinx(at))
         await bench.poll()
-        at.faults.set("empty")
+        at.faults.force("empty", times=2, kind="list")
         note = await bench.poll()
         assert note == (
             "cinx: 23 lines are missing at once; held until a second complete answer agrees"
@@ -354,7 +356,6 @@ async def test_empty_after_full_is_held_and_then_asked_for_one_by_one() -> None:
         assert "23 lines are missing from the list, but their details do not say" in note
         assert await bench.types() == {"opened": 23}
         assert bench.surveys.tallies[-1].unconfirmed == 23
-        at.faults.calm()
         assert await bench.poll() == ""
     assert bench.metric("held_lines") == 0
 
@@ -406,7 +407,83 @@ async def test_a_line_without_a_detail_is_over_too() -> None:
         "backorder.opened",
         "backorder.cleared",
     ]
-    assert at.requests["detail"] == 1
+    assert at.requests["detail"] == 2  # the line's, and one of a line that is listed
+
+
+async def test_an_api_that_answers_every_question_with_nothing_ends_nothing() -> None:
+    here = world(100)
+    async with server(here) as at:
+        bench = Bench(cinx(at, page_size=50, detail="never"))
+        await bench.poll()
+        at.faults.set("empty")
+        assert "100 lines are missing at once" in await bench.poll()
+        for _ in range(3):
+            before = len(bench.surveys.lacking)
+            assert "100 lines are missing from the list, but their details" in await bench.poll()
+            [said] = bench.surveys.lacking[before:]
+            assert said == (
+                "CINX's detail: answers without a row, and nothing is listed that would show"
+                " whether details work; the 100 lines that are missing and have such a detail stay"
+                " open"
+            )
+        at.faults.calm()
+        assert await bench.poll() == ""
+    assert await bench.types() == {"opened": 100}
+
+
+@pytest.mark.parametrize("absent", ["empty", "404"])
+@pytest.mark.parametrize("works", [False, True])
+async def test_a_line_without_a_detail_is_over_where_a_listed_one_has_its_own(
+    absent: str, works: bool
+) -> None:
+    here = world()
+    guid = str(here.rows(TOKEN)[3]["cinx_guid"])
+    async with server(here) as at:
+        bench = Bench(cinx(at, detail="never"))
+        await bench.poll()
+        here.forget(guid)
+        if absent == "empty":
+            at.faults.force("empty", times=1 if works else 2, kind="detail")
+        elif not works:
+            at.verbatim["detail"] = as_json({"response": {"status_code": 404}})
+        note = await bench.poll()
+    assert at.requests["detail"] == 2
+    if works:
+        assert (note, bench.surveys.lacking) == ("", [])
+        assert await bench.types(after=23) == {"cleared": 1}
+    else:
+        [said] = bench.surveys.lacking
+        assert said == (
+            "CINX's detail: no row came for a line that is listed either; the 1 lines that are"
+            " missing and have no detail stay open"
+        )
+        assert await bench.types(after=23) == {}
+        assert bench.surveys.tallies[-1].unconfirmed == 1
+
+
+async def test_a_detail_that_was_wanted_anyway_is_witness_enough() -> None:
+    here = world()
+    guids_ = [str(row["cinx_guid"]) for row in here.rows(TOKEN)]
+    async with server(here) as at:
+        bench = Bench(cinx(at))
+        await bench.poll()
+        here.forget(guids_[3])
+        here.change(guids_[4], quantity_shipped=99)
+        assert await bench.poll() == ""
+    assert at.requests["detail"] == 23 + 2
+    assert await bench.types(after=23) == {"updated": 1, "cleared": 1}
+
+
+async def test_where_nothing_is_listed_a_404_counts_after_the_hold() -> None:
+    here = world()
+    async with server(here) as at:
+        bench = Bench(cinx(at, detail="never"))
+        await bench.poll()
+        for guid in guids(here):
+            here.forget(guid)
+        assert "23 lines are missing at once" in await bench.poll()
+        assert await bench.poll() == ""
+    assert await bench.types(after=23) == {"cleared": 23}
 
 
 async def test_a_line_that_the_list_leaves_out_stays_while_its_detail_says_backordered() -> None:
@@ -458,6 +535,21 @@ async def test_a_row_whose_detail_says_cleared_is_over_and_comes_back_as_a_new_f
     assert cleared.data.dates.cleared == "2019-07-01"
     assert (first.type, first.data) == (again.type, again.data)
     assert first.id != again.id
+
+
+async def test_details_that_fail_for_ever_keep_no_line_from_being_cleared() -> None:
+    here = world()
+    failing = [str(row["cinx_guid"]) for row in here.rows(TOKEN)[:7]]
+    gone = str(here.rows(TOKEN)[9]["cinx_guid"])
+    async with server(here) as at:
+        bench = Bench(cinx(at, concurrency=1))
+        await bench.poll()
+        here.end(gone)
+        for guid in failing:
+            here.change(guid, quantity_shipped=99)
+        at.faults.force("status.500", times=5, kind="detail")
+        await bench.poll()
+    assert (await bench.types(after=23))["cleared"] == 1
 
 
 # --- details ---------------------------------------------------------------------------------
@@ -520,6 +612,32 @@ async def test_a_detail_service_that_is_down_is_left_alone_soon() -> None:
     assert 5 <= at.requests["detail"] <= 6
 
 
+async def test_details_that_ask_for_time_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = world()
+    async with server(here, Faults(retry_after=600)) as at:
+        bench = Bench(cinx(at, concurrency=1))
+        at.faults.force("status.429", kind="detail")
+        for _ in range(3):
+            note = await bench.poll()
+            assert "some details cannot be had now (CINX's detail: HTTP 429, it wants" in note
+        assert at.requests["detail"] == 1
+        clock = monotonic() + 601
+        monkeypatch.setattr(details_module, "monotonic", lambda: clock)
+        assert await bench.poll() == ""
+    assert at.requests["detail"] == 1 + 23
+    assert (await bench.types())["opened"] == 23
+
+
+async def test_of_pages_that_fail_together_the_longest_wait_counts() -> None:
+    async with server(world(40), Faults(retry_after=600)) as at:
+        bench = Bench(cinx(at, concurrency=4, detail="never"))
+        at.faults.force("status.500", after=1, kind="list")
+        at.faults.force("status.429", after=1, kind="list")
+        trouble = await bench.trouble()
+    assert isinstance(trouble, Unavailable)
+    assert trouble.retry_after == 600
+
+
 async def test_details_that_are_denied_cost_one_request_and_hold_up_nothing() -> None:
     async with server(world()) as at:
         bench = Bench(cinx(at, concurrency=1))
@@ -568,6 +686,24 @@ async def test_pages_that_have_not_changed_are_not_sent_again() -> None:
     assert [bool(each.validator) for each in asked[:15]] == [False] * 5 + [True] * 10
     assert [tally.seen for tally in bench.surveys.tallies] == [23, 23, 23, 22]
     assert {subject for _, subject in await bench.open()} == guids(here)
+
+
+async def test_a_total_that_was_remembered_keeps_no_list_incomplete() -> None:
+    """The validator of a page that has not changed stands for its rows: its old total is wrong."""
+    here = world(120)
+    extra = dict(world(1, seed=8).rows(TOKEN)[0])
+    async with server(here, etag="rows") as at:
+        bench = Bench(cinx(at, page_size=50, detail="never"))
+        for _ in range(2):
+            assert await bench.poll() == ""
+        here.put(ACME, extra)
+        before = len(at.asked)
+        assert await bench.poll() == ""
+        asked = [bool(each.validator) for each in list(at.asked)[before:]]
+        assert asked == [True] * 3 + [False] * 3
+        assert await bench.poll() == ""
+        assert all(each.validator for each in list(at.asked)[-3:])
+    assert await bench.types() == {"opened": 121}
 
 
 async def test_a_cache_is_no_second_witness() -> None:

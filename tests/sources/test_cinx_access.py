@@ -7,12 +7,14 @@ from urllib.parse import quote
 
 import pytest
 
-from cinx_bench import ACME, TOKEN, cinx, guids, server, world
+from cinx_bench import ACME, TOKEN, cinx, guids, in_rounds, server, world
 from cinx_rows import as_json
 from consumer.errors import ConsumerError, Denied, Refused, Unavailable
 from consumer.model import utc_now
 from consumer.simulators.cinx import CinxServer
 from consumer.simulators.faults import Faults
+from consumer.sources.cinx import api as api_module
+from consumer.sources.cinx import check as check_module
 from consumer.sources.cinx import subscriptions as subscriptions_module
 from consumer.sources.cinx.lookup import update_template
 from consumer.values import Secret
@@ -67,6 +69,36 @@ async def test_several_requests_that_fail_together_renew_the_token_once() -> Non
         at.faults.force("status.401", times=8, kind="detail")
         assert await bench.poll() == ""
     assert at.requests["token"] == 2
+
+
+async def test_a_login_that_is_denied_is_tried_once_a_round() -> None:
+    async with server(world(40)) as at:
+        source = cinx(at, authentication="bearer", concurrency=16, page_size=50)
+        bench = Bench(source)
+        async with in_rounds(source, bench.ground) as poll:
+            at.faults.force("status.401", times=1000, kind="detail")
+            at.faults.force("status.401", times=1000, after=1, kind="token")
+            assert (await poll()).startswith(
+                "cinx: some details cannot be had now (CINX's bearer token: HTTP 401, it does not"
+            )
+            assert at.requests["token"] == 2  # the first one, and one instead of it
+            assert at.requests["detail"] <= 16
+            assert at.requests["subs"] == 0
+            assert len(bench.surveys.lacking) == 1
+            at.access.withdraw()
+            with pytest.raises(Denied, match="CINX's bearer token: HTTP 401"):
+                await poll()
+        assert at.requests["token"] == 3
+    assert await bench.types() == {"opened": 40}
+
+
+async def test_the_same_token_again_is_no_other_one() -> None:
+    async with server(world(40)) as at:
+        at.verbatim["token"] = as_json({"rows": [{"token": "always-the-same"}]})
+        bench = Bench(cinx(at, authentication="bearer", concurrency=8))
+        trouble = await bench.trouble()
+        assert isinstance(trouble, Denied)
+        assert at.requests == {"token": 2, "list": 1}
 
 
 async def test_an_envelope_that_denies_renews_the_token_as_well() -> None:
@@ -128,14 +160,16 @@ async def test_an_organisation_that_is_denied_keeps_the_others_waiting_once() ->
     async with three() as at:
         bench = Bench(cinx(at, api_token=None))
         at.faults.force("status.401", kind="list")
-        assert isinstance(await bench.trouble(), Denied)
+        trouble = await bench.trouble()
+        assert isinstance(trouble, Denied)
+        assert trouble.reason.startswith(f"{ACME}: CINX's list: HTTP 401, it does not accept")
         assert at.requests == {"subs": 1, "list": 1}
         at.faults.force("status.401", after=2, kind="list")
-        assert isinstance(await bench.trouble(), Denied)
-        assert at.requests["subs"] == 2  # a token may have been replaced
+        assert f"{ACME}: CINX's list: HTTP 401" in await bench.poll()
         assert {source for source, _ in await bench.open()} == {"/cinx/Beta", "/cinx/Gamma%20Ltd"}
-        assert await bench.poll() == ""
-    assert {source for source, _ in await bench.open()} == SOURCES
+        before = at.requests["subs"]
+        await bench.poll()
+        assert at.requests["subs"] == before + 1  # a token may have been replaced
 
 
 # --- which organisations ---------------------------------------------------------------------
@@ -197,22 +231,50 @@ async def test_an_organisation_whose_subscription_has_ended_holds_up_no_other() 
         with logged() as lines:
             note = await bench.poll()
             await bench.poll()
-        reason = f"Subscription expired on [{day(-3)}]"
-        assert note == f"Beta: the CINX subscription is not active ({reason})"
+        assert note == f"Beta: the CINX subscription is not active (it ended on {day(-3)})"
         assert {source for source, _ in await bench.open()} == SOURCES - {"/cinx/Beta"}
         assert named(lines, "subscription.ends") == [  # once a day
             {"source": "cinx", "organisation": BETA, "date": day(-3)}
         ]
 
 
-async def test_what_cinx_says_of_a_subscription_is_repeated_without_its_token() -> None:
+@pytest.mark.parametrize("fill", [0, 190])
+@pytest.mark.parametrize(
+    ("subscription", "why"),
+    [
+        ({"end_date": day(-1)}, f"it ended on {day(-1)}"),
+        ({"end_date": day(1)}, "CINX says status 401"),
+        ({"end_date": None}, "CINX says status 401"),
+    ],
+)
+async def test_what_cinx_says_of_a_subscription_is_not_repeated(
+    fill: int, subscription: dict[str, Any], why: str
+) -> None:
     async with three() as at:
         row = at.access.subscription(ACME, TOKEN, expired=True)
-        row["subscription"]["status_message_reason"] = f"/sub/{quote(TOKEN, safe='')} of {TOKEN}"
+        told = f"{'x' * fill} {TOKEN} {quote(TOKEN, safe='')} of robin@example.com"
+        row["subscription"] |= {"status_message_reason": told, **subscription}
         at.verbatim["subs"] = as_json({"rows": [row]})
         trouble = await Bench(cinx(at, api_token=None)).trouble()
     assert trouble is not None
-    assert "is not active (/sub/… of …)" in trouble.reason
+    assert trouble.reason == (
+        f"there is no organisation to poll; {ACME}: the CINX subscription is not active ({why});"
+        " renew it with CINX"
+    )
+
+
+@pytest.mark.parametrize("broken", [{"org": None}, {"subscription": {"status_code": "none"}}])
+async def test_a_subscription_that_cannot_be_read_holds_up_no_other(broken: Any) -> None:
+    async with three() as at:
+        rows = [at.access.subscription(*each, expired=False) for each in TOKENS.items()]
+        at.verbatim["subs"] = as_json({"rows": [rows[0], rows[1] | broken, rows[2]]})
+        bench = Bench(cinx(at, api_token=None))
+        note = await bench.poll()
+        found = await cinx(at, api_token=None).check()
+    said = "1 of CINX's subscriptions cannot be read and are left out ("
+    assert note.startswith(said)
+    assert [line for line in found if line.startswith(said)]
+    assert {source for source, _ in await bench.open()} == SOURCES - {"/cinx/Beta"}
 
 
 async def test_the_lines_of_one_that_ends_stay_open_and_are_told_of() -> None:
@@ -220,7 +282,7 @@ async def test_the_lines_of_one_that_ends_stay_open_and_are_told_of() -> None:
         bench = Bench(cinx(at, api_token=None))
         await bench.poll()
         at.access.set_end(BETA, day(-1))
-        assert isinstance(await bench.trouble(), Denied)  # nobody knew; now they are looked up
+        assert "Beta: CINX's list: HTTP 401" in await bench.poll()  # nobody knew; now they ask
         with logged() as lines:
             assert "Beta: the CINX subscription is not active" in await bench.poll()
     assert named(lines, "lines.unwatched") == [{"source": "cinx", "scope": "/cinx/Beta", "open": 4}]
@@ -233,7 +295,7 @@ async def test_where_all_have_ended_that_is_said_and_looked_up_again() -> None:
         bench = Bench(cinx(at, api_token=None))
         trouble = await bench.trouble()
         assert isinstance(trouble, Denied)
-        over = f"the CINX subscription is not active (Subscription expired on [{day(-1)}])"
+        over = f"the CINX subscription is not active (it ended on {day(-1)})"
         assert f"Beta: {over}; renew it with CINX" in trouble.reason
         at.access.set_end(BETA, day(100))
         note = await bench.poll()
@@ -269,17 +331,50 @@ async def test_an_end_far_away_is_for_the_metrics_only() -> None:
     assert (origin, organisation, str(ends), warn) == ("cinx", "ours", day(90), False)
 
 
-async def test_a_look_up_that_only_warns_may_fail() -> None:
-    async with server(world(2)) as at:
-        bench = Bench(cinx(at))
-        at.faults.force("status.500", kind="subs")
-        at.faults.force("status.401", kind="subs")
-        note = await bench.poll()
-        assert note.startswith("the subscriptions cannot be looked up: CINX's list of subscr")
-        assert "HTTP 401" in await bench.poll()
-        assert "HTTP 401" in await bench.poll()
-    assert at.requests["subs"] == 2  # one that is denied is not asked for again soon
+async def test_a_look_up_that_only_warns_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(world(2), Faults(retry_after=400)) as at:
+        bench = Bench(cinx(at, attempts=3))
+        now = monotonic()
+        for fault, wait in (("status.500", 300), ("status.429", 400), ("status.401", 6 * 3600)):
+            at.faults.force(fault, kind="subs")
+            before = at.requests["subs"]
+            for moment in (now, now + wait - 1):
+                monkeypatch.setattr(subscriptions_module, "monotonic", lambda at=moment: at)
+                note = await bench.poll()
+                assert note.startswith("the subscriptions cannot be looked up: CINX's list of su")
+                assert f"HTTP {fault[-3:]}" in note
+                assert at.requests["subs"] == before + 1
+            now += wait + 1
+        monkeypatch.setattr(subscriptions_module, "monotonic", lambda: now)
+        assert await bench.poll() == ""
     assert await bench.types() == {"opened": 2}
+
+
+async def test_a_look_up_that_only_warns_keeps_nothing_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api_module, "_BRIEFLY", 0.2)
+    async with server(world(2), Faults(delay=60)) as at:
+        bench = Bench(cinx(at, attempts=3))
+        at.faults.force("slow", kind="subs")
+        assert "list of subscriptions: no answer in time" in await bench.poll()
+        assert "list of subscriptions: no answer in time" in await bench.poll()
+    assert [each.kind for each in at.asked] == ["list", "detail", "detail", "subs", "list"]
+
+
+async def test_how_long_cinx_asks_to_wait_it_is_not_asked_for_subscriptions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with three() as at:
+        bench = Bench(cinx(at, api_token=None))
+        await bench.poll()
+        at.faults.retry_after = 600
+        at.faults.force("status.429", kind="subs")
+        now = monotonic() + 6 * 3600
+        for moment, asked in ((now, 2), (now + 599, 2), (now + 601, 3)):
+            monkeypatch.setattr(subscriptions_module, "monotonic", lambda at=moment: at)
+            await bench.poll()
+            assert at.requests["subs"] == asked
 
 
 async def test_what_was_looked_up_holds_while_it_cannot_be_again(
@@ -316,7 +411,7 @@ async def test_a_check_tells_of_every_organisation() -> None:
     assert at.requests["detail"] == 0
 
 
-WRONG = Secret("wrong")
+WRONG = Secret("wrong-wrong")
 
 
 @pytest.mark.parametrize(
@@ -332,12 +427,12 @@ WRONG = Secret("wrong")
         (
             {},
             {ACME: day(-2)},
-            f"not active (Subscription expired on [{day(-2)}]); renew it with CINX",
+            f"not active (it ended on {day(-2)}); renew it with CINX",
         ),
         (
             {"api_token": None, "organisations": (ACME, BETA)},
             {BETA: day(-2)},
-            f"Beta: the CINX subscription is not active (Subscription expired on [{day(-2)}])",
+            f"Beta: the CINX subscription is not active (it ended on {day(-2)})",
         ),
         ({"api_token": None, "organisations": ("Delta", BETA)}, {}, "do not open Delta"),
         ({"version": "9.9"}, {}, "CINX's list: HTTP 404, it knows no such thing; check the addr"),
@@ -354,15 +449,67 @@ async def test_a_check_says_what_is_wrong(
 
 
 async def test_a_check_of_a_bearer_token_gets_one() -> None:
-    async with server(world(2)) as at:
-        found = await cinx(at, authentication="bearer").check()
-    assert found[-1] == "cinx: 2 lines on backorder"
+    async with three() as at:
+        found = await cinx(at, authentication="bearer", api_token=None).check()
+        assert at.requests["token"] == 1
+        bad = cinx(at, authentication="bearer", password=Secret("wrong"))
+        with pytest.raises(Denied, match="CINX's bearer token: HTTP 401"):
+            await bad.check()
+    assert found[-1] == "Gamma Ltd: 4 lines on backorder"
+    assert at.requests["token"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("broken_row.key", "a row without one has no key"),
+        ("broken_row.type", "quantity_back_ordered: not a number"),
+    ],
+)
+async def test_a_check_reads_the_rows(fault: str, said: str) -> None:
+    async with three() as at:
+        at.faults.set(fault)
+        with pytest.raises(Refused) as raised:
+            await cinx(at).check()
+        assert said in raised.value.reason
+        with pytest.raises(Refused) as raised:
+            await cinx(at, api_token=None).check()
+        assert raised.value.reason.startswith(f"{ACME}: CINX's list: ")
+        assert raised.value.reason.endswith("(and 2 more of 3)")
+
+
+async def test_a_check_looks_whether_pages_fit_together() -> None:
+    async with server(world(23)) as at:
+        assert (await cinx(at).check())[-1] == "cinx: 23 lines on backorder"
+        assert [each.query["offset"] for each in at.asked if each.kind == "list"] == ["0", "5"]
+        at.verbatim["list"] = as_json({"rows": [dict(row) for row in at.world.rows(TOKEN)[:6]]})
+        with pytest.raises(
+            Refused, match='"start" were not known; try offset_parameter = "offset"'
+        ):
+            await cinx(at, offset_parameter="start").check()
+        del at.verbatim["list"]
+        at.faults.force("shift.moved", kind="list")
+        with pytest.raises(Refused, match="pages do not fit together: rows moved from page to"):
+            await cinx(at).check()
+
+
+async def test_a_check_says_for_what_there_was_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_module, "_ALL", 1.5)
+    async with three(faults=Faults(delay=60)) as at:
+        at.faults.force("slow", after=2, kind="list")
+        found = await cinx(at, api_token=None, concurrency=1).check()
+        assert found[-1] == "there was no time left to ask for Gamma Ltd"
+        at.faults.force("slow", kind="list")
+        with pytest.raises(Unavailable, match="within the time that a check has"):
+            await cinx(at, api_token=None).check()
 
 
 async def test_a_check_where_nobody_listens() -> None:
     async with server(world(2)) as at:
         pass
-    with pytest.raises(Unavailable, match="CINX's list: Connection refused"):
+    with pytest.raises(
+        Unavailable, match=r"CINX's list: http://127\.0\.0\.1:\d+: Connection refused"
+    ):
         await cinx(at).check()
 
 
@@ -408,6 +555,23 @@ async def test_an_answer_in_quarantine_does_not_hold_the_token() -> None:
     assert not any(form.encode() in body for body in kept for form in (TOKEN, quote(TOKEN, "")))
 
 
+@pytest.mark.parametrize("form", ["json", "xml"])
+async def test_a_row_in_quarantine_does_not_hold_the_token_either(form: str) -> None:
+    here = world(3)
+    guid = str(here.rows(TOKEN)[0]["cinx_guid"])
+    path = f"/sub/{TOKEN}/x and {quote(TOKEN, safe='')}"
+    async with server(here) as at:
+        here.change(guid, quantity_back_ordered={"no": "number"}, description=path)
+        here.change(str(here.rows(TOKEN)[1]["cinx_guid"]), description=path)
+        bench = Bench(cinx(at, detail="never", format=form))
+        await bench.trouble()
+    [kept] = await bench.quarantined()
+    events = b"".join(event.encode() for event in await bench.events())
+    for body in (kept.body, events):
+        assert "/sub/…/x and …".encode() in body
+        assert not any(form.encode() in body for form in (TOKEN, quote(TOKEN, safe="")))
+
+
 async def test_a_list_may_call_its_offset_start() -> None:
     here = world(23)
     async with server(here) as upstream:
@@ -416,3 +580,15 @@ async def test_a_list_may_call_its_offset_start() -> None:
         asked = [one.query for one in upstream.asked if one.kind == "list"]
     assert len(await bench.events()) == 23
     assert all("start" in query and "offset" not in query for query in asked)
+
+
+async def test_a_broken_answer_about_subscriptions_is_told_and_counted() -> None:
+    async with three() as at:
+        at.faults.force("not_json", kind="subs")
+        bench = Bench(cinx(at, api_token=None))
+        with logged() as lines:
+            await bench.trouble()
+    [told] = named(lines, "poll.broken")
+    assert told["source"] == "cinx"
+    assert "subscriptions" in told["reason"]
+    assert bench.metric("poll_broken_total") == 1

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable
 from consumer.event import timestamp
@@ -15,6 +17,7 @@ from consumer.model import utc_now
 from consumer.simulators.faults import Faults, faults_of, spellings
 from consumer.simulators.mvet import MvetServer
 from consumer.simulators.mvet_world import MvetWorld
+from consumer.sources import mvet as mvet_module
 from consumer.sources.mvet import Mvet, MvetOptions
 from consumer.testing.journal import MemoryJournal
 from consumer.values import Duration, PositiveDuration, Secret, Size
@@ -35,7 +38,13 @@ def for_customer(customer: str, rows: Sequence[Mapping[str, Any]] = ROWS) -> lis
     return [{**row, "accountNumber": customer} for row in rows]
 
 
-def mvet(server: MvetServer, *customers: str, **options: Any) -> Mvet:
+class At(NamedTuple):
+    """A service that is no simulator."""
+
+    url: str
+
+
+def mvet(server: MvetServer | At, *customers: str, **options: Any) -> Mvet:
     given = {
         "interval": PositiveDuration(0.02),
         "jitter": Duration(0),
@@ -368,9 +377,29 @@ async def test_who_is_denied_alone_keeps_the_others_waiting_once() -> None:
         assert isinstance(await bench.trouble(), Denied)
         assert await bench.types() == {}
         server.faults.force("status.401", after=1)
-        assert isinstance(await bench.trouble(), Denied)
+        with logged() as lines:
+            note = await bench.poll()
+        assert await bench.poll() == note
+    assert note == (
+        "the inquiry for customer 0004027: HTTP 401, it does not accept our credentials"
+        " (left out for a while; the others are polled)"
+    )
+    [told] = named(lines, "poll.broken")
+    assert (told["scope"], told["reason"]) == ("/mvet/0004027", note.partition(" (left")[0])
     assert await bench.types() == {"opened": 13}
-    assert [asked.query["customer"] for asked in server.asked] == [OTHER, CUSTOMER, OTHER]
+    asked = [asked.query["customer"] for asked in server.asked]
+    assert asked == [OTHER, CUSTOMER, OTHER, CUSTOMER]
+
+
+async def test_who_is_denied_alone_slows_nobody_down() -> None:
+    """On a schedule: the others are polled on and on, the status is up and says who is not."""
+    async with MvetServer(world()) as server:
+        bench = Bench(mvet(server, CUSTOMER, OTHER, concurrency=1))
+        server.faults.force("status.401", after=1)
+        async with bench.running():
+            await until(lambda: server.requests["list"] >= 6)
+            assert bench.status.is_up
+    assert [asked.query["customer"] for asked in server.asked].count(OTHER) == 1
 
 
 async def test_a_429_with_retry_after_is_waited_for() -> None:
@@ -433,6 +462,42 @@ async def test_the_validators_of_a_broken_answer_stand_for_nothing() -> None:
         for _ in range(2):
             assert isinstance(await bench.trouble(), Refused)
     assert bench.metric("poll_broken_total") == 2
+
+
+@asynccontextmanager
+async def dated(rows: list[dict[str, Any]], *, modified: str, answered: str) -> AsyncIterator[At]:
+    """A service whose answers have dates for validators."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("If-Modified-Since") == modified:
+            return web.Response(status=304)
+        return web.json_response(rows, headers={"Last-Modified": modified, "Date": answered})
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield At(f"http://127.0.0.1:{site.port}")
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("answered", "cleared"),
+    [("Sun, 22 Nov 2026 03:00:00 GMT", 1), ("Sun, 22 Nov 2026 03:01:00 GMT", 0)],
+    ids=["in the same second", "a minute later"],
+)
+async def test_a_date_is_a_validator_where_nothing_can_have_changed_unseen(
+    answered: str, cleared: int
+) -> None:
+    rows = [*ROWS]
+    async with dated(rows, modified="Sun, 22 Nov 2026 03:00:00 GMT", answered=answered) as server:
+        bench = Bench(mvet(server))
+        await bench.poll()
+        rows.pop()  # and the service says that this was in the very same second
+        await bench.poll()
+    assert await bench.types() == {"opened": 13} | ({"cleared": 1} if cleared else {})
 
 
 # --- customers -------------------------------------------------------------------------------
@@ -561,6 +626,26 @@ async def test_a_check_counts_the_lines_and_keeps_nothing() -> None:
             " (a customer number that MVET does not know may look the same)"
         ),
     ]
+
+
+async def test_a_check_of_very_many_customers_asks_for_those_it_has_time_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mvet_module, "_ASKING", 0.0)
+    async with MvetServer(world()) as server:
+        found = await mvet(server, CUSTOMER, *(f"{number:07}" for number in range(199))).check()
+        assert server.requests["list"] == 1
+    assert found == [
+        "customer 0002789: 13 lines on backorder",
+        "1 of 200 customers asked; there was no more time",
+    ]
+
+
+async def test_a_check_tells_of_one_that_is_denied_alone() -> None:
+    async with MvetServer(world()) as server:
+        server.faults.force("status.401", after=1)
+        with pytest.raises(Denied, match="customer 0004027: HTTP 401"):
+            await mvet(server, CUSTOMER, OTHER).check()
 
 
 @pytest.mark.parametrize(

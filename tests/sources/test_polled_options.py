@@ -47,6 +47,8 @@ def test_a_customer_number_of_another_format(number: str) -> None:
         (MVET, "sources[0].customers: missing; this key is required"),
         (MVET + CUSTOMERS + 'username = "me"', "sources[0].username: username and password belong"),
         (MVET + CUSTOMERS + 'interval = "0s"', "sources[0].interval: must be above zero"),
+        (MVET + CUSTOMERS + 'interval = "999999999d"', "sources[0].interval: 366 days"),
+        (CINX + USER + 'jitter = "999999999d"', "sources[0].jitter: 366 days"),
         (MVET + CUSTOMERS + 'cron = "often"', "sources[0].cron: "),
         (MVET + CUSTOMERS + "hold = { share = 50 }", "sources[0].hold.share: "),
         (
@@ -55,7 +57,10 @@ def test_a_customer_number_of_another_format(number: str) -> None:
         ),
         (CINX + 'base_url = "api.cinx.com"' + "\n" + USER, 'sources[0].base_url: must be like "h'),
         (CINX, "sources[0]: give username and password, or a bearer_token"),
-        (CINX + 'api_token = "t"', "sources[0]: give username and password, or a bearer_token"),
+        (
+            CINX + 'api_token = "t0ken-4711"',
+            "sources[0]: give username and password, or a bearer_token",
+        ),
         (
             CINX + USER + 'bearer_token = "b"',
             'sources[0].bearer_token: goes with authentication = "bearer"',
@@ -65,9 +70,10 @@ def test_a_customer_number_of_another_format(number: str) -> None:
             "sources[0]: give api_token, or username and password to look the tokens",
         ),
         (
-            CINX + USER + 'api_token = "t"\norganisations = ["A"]',
+            CINX + USER + 'api_token = "t0ken-4711"\norganisations = ["A"]',
             "sources[0].organisations: one api_token is one organisation",
         ),
+        (CINX + USER + 'api_token = "hunter2"', "sources[0].api_token: shorter than 8 characters"),
         (CINX + USER + 'organisation = "A"', "sources[0].organisation: names what api_token opens"),
         (CINX + USER + 'organisations = [""]', "sources[0].organisations"),
         (CINX + USER + 'delivery = "MOON"', 'sources[0].delivery: must be one of "", "JOB SITE"'),
@@ -93,9 +99,9 @@ def test_what_is_refused(text: str, mistake: str) -> None:
 def test_what_is_good() -> None:
     good(MVET + CUSTOMERS)
     good(CINX + USER)
-    good(CINX + USER + 'api_token = "t"\norganisation = "ours"')
+    good(CINX + USER + 'api_token = "t0ken-4711"\norganisation = "ours"')
     good(CINX + USER + 'organisations = ["A", "B"]\nauthentication = "bearer"')
-    good(CINX + 'api_token = "t"\nbearer_token = "b"\nauthentication = "bearer"')
+    good(CINX + 'api_token = "t0ken-4711"\nbearer_token = "b"\nauthentication = "bearer"')
 
 
 def test_an_editor_learns_what_a_customer_number_looks_like() -> None:
@@ -105,7 +111,7 @@ def test_an_editor_learns_what_a_customer_number_looks_like() -> None:
 
 # --- several sources ---------------------------------------------------------------------------
 
-TOKEN = 'api_token = "hunter2"\norganisation = "A"\n'
+TOKEN = 'api_token = "hunter2-hunter2"\norganisation = "A"\n'
 
 
 def second(text: str) -> str:
@@ -139,4 +145,17 @@ def test_two_sources_may_ask_one_upstream_for_different_parts() -> None:
         'base_url = "https://api.cinx.com/"\n'
     )
     good(MVET + CUSTOMERS + second(MVET) + 'customers = ["0000001"]')
-    good(MVET + CUSTOMERS + second(MVET).replace(":6569", ":6569/") + 'customers = ["0002789"]\n')
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (MVET + CUSTOMERS, second(MVET).replace(":6569", ":6569/") + 'customers = ["0002789"]\n'),
+        (CINX + USER + TOKEN, second(CINX) + USER + TOKEN),
+        (CINX + USER + TOKEN + 'vendor = "V"\n', second(CINX) + USER + TOKEN + 'vendor = "V"\n'),
+    ],
+    ids=["mvet", "cinx", "cinx by vendor"],
+)
+def test_two_sources_are_not_each_others_second_witness(one: str, other: str) -> None:
+    [told] = mistakes(one + other)
+    assert told.endswith("as does sources[0] (line 1), for the same lines; poll them once")

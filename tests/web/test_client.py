@@ -182,19 +182,42 @@ async def test_no_more_at_once_than_there_are_places(upstream: Upstream) -> None
 
 
 async def test_waiting_for_a_place_is_no_timeout(upstream: Upstream) -> None:
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(0.2)
+    """The first has the only place until its time is up; the second has all of its time then."""
+    never = asyncio.Event()
+
+    async def silence(request: web.BaseRequest) -> web.StreamResponse:
+        await never.wait()
         return web.Response()
 
-    upstream.script = [answer]
-    async with client(concurrency=1, timeout=1.5) as asking:
-        await asyncio.gather(*(asking.get(upstream.url, what=WHAT) for _ in range(9)))
+    upstream.script = [silence]
+    upstream.answers()
+    async with client(concurrency=1, timeout=1) as asking:
+        first, second = await asyncio.gather(
+            *(asking.get(upstream.url, what=WHAT) for _ in range(2)), return_exceptions=True
+        )
+    never.set()
+    assert "no answer in time" in str(first)
+    assert isinstance(second, Answer)
+
+
+async def test_of_headers_of_one_name_the_last_is_sent_whatever_its_case(
+    upstream: Upstream,
+) -> None:
+    upstream.answers()
+    ours = {"Accept": "application/json", "accept": "text/x", "user-agent": "me", "x-a": "client"}
+    await ask(upstream.url, {"headers": {"X-A": "call", "x-a": "last"}}, headers=ours)
+    (request,) = upstream.requests
+    sent = [(name.decode().lower(), value.decode()) for name, value in request.raw_headers]
+    assert [value for name, value in sent if name == "accept"] == ["text/x"]
+    assert [value for name, value in sent if name == "user-agent"] == ["me"]
+    assert [value for name, value in sent if name == "x-a"] == ["last"]
 
 
 # --- conditional requests --------------------------------------------------------------------
 
 ETAG = '"v1"'
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+SOON, SETTLED = "Wed, 21 Oct 2015 07:28:59 GMT", "Wed, 21 Oct 2015 07:29:00 GMT"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +226,15 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
         ({"ETag": ETAG}, Validators(etag=ETAG)),
         ({"Last_Modified": DATE}, Validators(last_modified=DATE)),
         ({"ETag": ETAG, "Last_Modified": DATE}, Validators(etag=ETAG, last_modified=DATE)),
+        ({"Last_Modified": DATE, "Date": SETTLED}, Validators(last_modified=DATE)),
+        # what may have changed again in the same second, or what nobody knows that of
+        ({"Last_Modified": DATE, "Date": SOON}, None),
+        ({"Last_Modified": DATE, "Date": DATE}, None),
+        ({"Last_Modified": SETTLED, "Date": DATE}, None),
+        ({"Last_Modified": DATE, "Date": "soon"}, None),
+        ({"Last_Modified": "long ago", "Date": SETTLED}, None),
+        ({"Last_Modified": DATE.replace("GMT", "-0000"), "Date": DATE}, None),
+        ({"ETag": ETAG, "Last_Modified": DATE, "Date": SOON}, Validators(etag=ETAG)),
         ({"ETag": '"\xfc"'}, None),
         ({"ETag": ""}, None),
         ({}, None),
@@ -213,6 +245,10 @@ async def test_validators_of_an_answer(
 ) -> None:
     upstream.answers(200, b"[]", **headers)
     assert (await ask(upstream.url)).validators == validators
+
+
+def test_without_a_date_of_the_answer_the_last_change_tells_nothing() -> None:
+    assert Validators.of({"Last-Modified": DATE}) is None
 
 
 async def test_asking_again_only_for_what_is_new(upstream: Upstream) -> None:
@@ -391,7 +427,7 @@ async def test_an_answer_that_does_not_end_in_time(said: bytes) -> None:
 async def test_a_status_counts_though_its_body_never_ends() -> None:
     head = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n"
     async with saying(head, then="wait") as (url, _):
-        await fails(Denied, url, timeout=1)
+        await fails(Denied, url, timeout=0.4)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from msgspec import Meta
 
+from consumer.normalisation.cinx_token import SHORTEST
 from consumer.polling import PollOptions
 from consumer.polling.upstream import check_base_url, check_basic
 from consumer.settings import Text
@@ -72,6 +73,11 @@ class CinxOptions(PollOptions, frozen=True, kw_only=True):
             raise ValueError(
                 "organisations: one api_token is one organisation; leave api_token out to have"
                 " them looked up, or name the one with `organisation`"
+            )
+        if 0 < len(self.api_token) < SHORTEST:
+            raise ValueError(
+                f"api_token: shorter than {SHORTEST} characters, so that it is none of CINX's and"
+                " could not be told from other text, to be kept out of it; copy all of it"
             )
         if self.organisation and not len(self.api_token):
             raise ValueError("organisation: names what api_token opens; without it: organisations")

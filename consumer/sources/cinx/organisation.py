@@ -4,24 +4,25 @@ Rules
 1. Pages are read until the list is proven whole (`consumer.polling.paging`). Where rows moved
    meanwhile it is read again, a few times; what was seen counts either way, what is missing only
    after a reading that was whole.
-2. A detail is asked for where a row is new or changed (`detail = "changed"`). One that cannot be
-   had holds up nothing: the row is told without, and looked at again next time. After a few
-   failures in a row, or where details are denied, no more are asked for in this look.
-3. A line is cleared only when its own detail says so, or is gone (404). That it is missing from the
-   list is a hint, whatever the list proves: a row that jumps twice can escape any paging.
+2. A detail is asked for where a row is new or changed (`detail = "changed"`). Where it cannot be
+   had the row is told without, and looked at again next time (`details`).
+3. A line that is missing is over only when details prove it (`details`). That it is missing from
+   the list is a hint, whatever the list proves: a row that jumps twice can escape any paging.
+4. Pages that have not changed are not sent again, in the first reading. A validator may stand for
+   the rows alone, and the total beside them be an old one: where a reading is not whole, the next
+   one asks for everything.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable, Unreadable
-from consumer.normalisation.polled import POLLED
+from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable
 from consumer.polling import Paging
 from consumer.polling.together import together
 from consumer.sources.cinx.api import Api, ListPage
+from consumer.sources.cinx.details import Details, body_of
 from consumer.sources.cinx.options import CinxOptions
 from consumer.sources.cinx.subscriptions import Organisation
 from consumer.survey import Fresh, Reading, Survey, Tally
@@ -30,10 +31,7 @@ from consumer.web import Validators
 # How often a list whose rows move is read before the look counts as incomplete.
 _READINGS = 3
 
-# So many details that fail one after the other, and no more are asked for in this look.
-_PATIENCE_WITH_DETAILS = 5
-
-# So many rows are told together, and so many calls wait for their turn, at the most.
+# So many rows are told together, at the most.
 _AT_ONCE = 500
 
 
@@ -59,35 +57,38 @@ class _Seen(NamedTuple):
 
 
 class Look:
-    """Looks at one organisation, one after the other; remembers validators between them.
-
-    `lacking` is why details could not be had in the newest one; empty where they could.
-    """
+    """Looks at one organisation, one after the other; remembers validators between them."""
 
     def __init__(self, api: Api, options: CinxOptions, organisation: Organisation) -> None:
         self._api = api
         self._options = options
         self._token = organisation.token
         self._known: dict[int, _Known] = {}
-        self._turn = asyncio.Semaphore(options.concurrency)
-        self._failed_details = 0
-        self.lacking = ""
+        self._listed: Sequence[str] = ()  # some keys of the newest reading
+        self._details = Details(api, organisation.token, options.concurrency)
+
+    @property
+    def lacking(self) -> str:
+        """Why details could not be had in the newest look; empty where they could."""
+        return self._details.lacking
 
     async def take(self, survey: Survey) -> Tally:
         """A whole look. Raises `Denied`, `Unavailable` and `Refused` where the list cannot be read,
         after the survey was told.
         """
-        self._failed_details, self.lacking = 0, ""
+        self._details.begin()
         try:
             problem = await self._read_list(survey)
         except JournalUnavailable:
             raise  # no answer of CINX's was broken
         except (Unavailable, Refused) as error:
-            await survey.broken(error.reason, _body_of(error))
+            await survey.broken(error.reason, body_of(error))
             raise
         if problem:
             await survey.broken(problem)
-        return await survey.finish(await self._ended(survey))
+        missing = survey.missing()
+        ended = await self._details.of_missing(survey, missing, self._listed) if missing else {}
+        return await survey.finish(ended)
 
     # --- the list ----------------------------------------------------------------------------
 
@@ -106,12 +107,13 @@ class Look:
                 raise
             except (Unavailable, Refused) as error:
                 if isinstance(error, Denied):  # details would be denied as well
-                    self._failed_details = _PATIENCE_WITH_DETAILS
+                    self._details.give_up()
                 await self._tell(survey, fresh)  # what was seen until then counts
                 raise
             await self._tell(survey, fresh)
             if problem is None:
                 break
+            self._known.clear()  # rule 4
         return problem
 
     async def _read_once(self, survey: Survey, fresh: dict[str, Fresh]) -> str | None:
@@ -120,7 +122,7 @@ class Look:
         A commit costs more than a row: what is new or changed is gathered in `fresh`, by key, and
         told whenever it is worth one. The rest is left there.
         """
-        paging, broken = Paging(self._options.page_size), False
+        paging, broken, self._listed = Paging(self._options.page_size), False, ()
         while requests := paging.next(self._options.concurrency):
             for offset, seen in await self._read_pages(survey, requests, fresh):
                 paging.take(offset, seen.reading.keys, seen.total, rows=seen.rows)
@@ -132,7 +134,9 @@ class Look:
     async def _read_pages(
         self, survey: Survey, requests: Sequence[tuple[int, int]], fresh: dict[str, Fresh]
     ) -> Sequence[tuple[int, _Seen]]:
-        """Pages, (offset, limit), read at once; then what one of them failed of."""
+        """Pages, (offset, limit), read at once; then what one of them failed of: of several that
+        which asks for the longest wait.
+        """
         pages = await together(self._try(*request) for request in requests)
         found = []
         for (offset, limit), page in zip(requests, pages, strict=True):
@@ -140,9 +144,9 @@ class Look:
                 seen = await self._see(survey, offset, limit, page)
                 fresh.update((row.key, row) for row in seen.reading.fresh)
                 found.append((offset, seen))
-        for page in pages:
-            if not isinstance(page, ListPage):
-                raise page
+                self._listed = seen.reading.keys or self._listed
+        if failed := [page for page in pages if not isinstance(page, ListPage)]:
+            raise max(failed, key=_wait_of)
         return found
 
     async def _try(self, offset: int, limit: int) -> ListPage | Unavailable | Refused:
@@ -151,6 +155,7 @@ class Look:
         except Denied:
             raise
         except (Unavailable, Refused) as error:
+            self._known.pop(offset, None)  # it may be the validators that were not liked
             return error
 
     async def _fetch(self, offset: int, limit: int, known: _Known | None = None) -> ListPage:
@@ -186,40 +191,10 @@ class Look:
             some = rows[first : first + _AT_ONCE]
             details: Mapping[str, bytes | None] = {}
             if self._options.detail == "changed":
-                found = await together(self._ask(survey, row.key) for row in some)
-                details = {row.key: each or None for row, each in zip(some, found, strict=True)}
+                details = await self._details.of_listed(survey, [row.key for row in some])
             await survey.tell(some, details)
 
-    async def _ended(self, survey: Survey) -> Mapping[str, bytes | None]:
-        """Of what is missing that which is over, with what its detail says; rule 3."""
-        missing = survey.missing()
-        ended: dict[str, bytes | None] = {}
-        for first in range(0, len(missing), _AT_ONCE):
-            some = missing[first : first + _AT_ONCE]
-            details = await together(self._ask(survey, key) for _, key in some)
-            for (subject, _), detail in zip(some, details, strict=True):
-                if detail == b"" or (detail and POLLED["cinx"].over(detail)):
-                    ended[subject] = detail or None
-        return ended
 
-    async def _ask(self, survey: Survey, guid: str) -> bytes | None:
-        """A detail; b"" where there is none (any more), None where it cannot be had now."""
-        async with self._turn:
-            if self._failed_details >= _PATIENCE_WITH_DETAILS:
-                return None
-            try:
-                detail = await self._api.back_order(self._token, guid)
-            except (Unavailable, Refused) as error:
-                enough = isinstance(error, Denied)
-                self._failed_details += _PATIENCE_WITH_DETAILS if enough else 1
-                self.lacking = error.reason
-                await survey.lacking(error.reason, _body_of(error))
-                return None
-            if self._failed_details < _PATIENCE_WITH_DETAILS:
-                self._failed_details = 0
-            return detail or b""
-
-
-def _body_of(error: Unavailable | Refused) -> bytes | None:
-    """What came instead of an answer, for the quarantine."""
-    return error.body if isinstance(error, Unreadable) else None
+def _wait_of(error: Unavailable | Refused) -> float:
+    """Seconds that an answer asks to wait."""
+    return (error.retry_after or 0.0) if isinstance(error, Unavailable) else 0.0

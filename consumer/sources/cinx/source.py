@@ -1,23 +1,23 @@
-"""CINX: the source. Which organisations, says `subscriptions`; `organisation` looks at one."""
+"""CINX: the source. Which organisations, says `subscriptions`; `organisation` looks at one, and
+`check` tries it all out.
+"""
 
 import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from consumer.errors import Denied, Refused, Unavailable
+from consumer.errors import Denied, JournalUnavailable, Refused, Unavailable
 from consumer.model import Scope
 from consumer.polling import keep_polling
 from consumer.polling.scopes import Rounds
 from consumer.polling.upstream import view_of
 from consumer.ports import Ground
 from consumer.sources.cinx.api import Api
+from consumer.sources.cinx.check import check
 from consumer.sources.cinx.options import CinxOptions, event_source
 from consumer.sources.cinx.organisation import Look
 from consumer.sources.cinx.subscriptions import Organisation, Subscriptions
 from consumer.survey import Tally
-
-# Seconds that `check` waits for each of its answers.
-_PROBE = 4.0
 
 
 class Cinx:
@@ -34,6 +34,7 @@ class Cinx:
             *(f"{name}={value}" for name, value in sorted(options.filters.items())),
         )
         self._stopping = asyncio.Event()
+        self._api = Api(options)
         self._subscriptions = Subscriptions(options)
         # The requests for one organisation are at once, organisations are one after the other.
         self._rounds = Rounds[Organisation](at_once=1)
@@ -41,10 +42,10 @@ class Cinx:
 
     async def run(self, ground: Ground) -> None:
         """Poll on schedule until `stop`, as `Source.run` promises."""
-        async with Api(self._options) as api:
+        async with self._api:
             await keep_polling(
                 self._options,
-                partial(self._round, api, ground),
+                partial(self._round, ground),
                 stopping=self._stopping,
                 status=ground.status,
             )
@@ -55,22 +56,24 @@ class Cinx:
 
     async def poll(self, ground: Ground) -> str:
         """One round, now; see `ports.Poller`."""
-        async with Api(self._options) as api:
-            self._looks.clear()  # each has its connections
-            return await self._round(api, ground)
+        async with self._api:
+            return await self._round(ground)
 
     # --- a round -------------------------------------------------------------------------------
 
-    async def _round(self, api: Api, ground: Ground) -> str:
-        subscriptions = self._subscriptions
+    async def _round(self, ground: Ground) -> str:
+        api, subscriptions = self._api, self._subscriptions
+        api.begin()
         try:
             if not subscriptions.has_token:
-                await subscriptions.look_up(api)
+                await subscriptions.look_up(api, ground.surveys)
             organisations = subscriptions.organisations()
             await ground.surveys.watching(
                 self.name, [event_source(each.name) for each in organisations]
             )
-            note = await self._rounds.poll(organisations, partial(self._poll, api, ground))
+            note = await self._rounds.poll(organisations, partial(self._poll, ground))
+            if self._rounds.denied:
+                subscriptions.doubt()
         except Unavailable as error:
             subscriptions.notes(ground)
             if not isinstance(error, Denied):
@@ -78,23 +81,28 @@ class Cinx:
             subscriptions.doubt()
             raise subscriptions.explained(error) from None
         except Refused:
-            await self._notes(api, ground)
+            await self._notes(ground)
             raise
-        notes = await self._notes(api, ground)
+        notes = await self._notes(ground)
         return "; ".join(each for each in (*notes, note) if each)
 
-    async def _notes(self, api: Api, ground: Ground) -> Sequence[str]:
+    async def _notes(self, ground: Ground) -> Sequence[str]:
         """What there is to say of subscriptions, once the credentials are known to be good."""
-        if self._subscriptions.has_token:
-            await self._subscriptions.look_up(api)
+        if self._subscriptions.has_token and not self._api.is_locked_out:
+            await self._subscriptions.look_up(self._api, ground.surveys)
         return self._subscriptions.notes(ground)
 
-    async def _poll(self, api: Api, ground: Ground, organisation: Organisation) -> str:
+    async def _poll(self, ground: Ground, organisation: Organisation) -> str:
         look = self._looks.get(organisation)
         if look is None:
-            look = self._looks[organisation] = Look(api, self._options, organisation)
+            look = self._looks[organisation] = Look(self._api, self._options, organisation)
         async with ground.surveys.survey(self._scope(organisation)) as survey:
-            tally = await look.take(survey)
+            try:
+                tally = await look.take(survey)
+            except JournalUnavailable:
+                raise
+            except (Unavailable, Refused) as error:
+                raise self._subscriptions.named(organisation, error) from None
         if tally.incomplete:
             raise Refused(f"{organisation.name}: {tally.incomplete}")
         return _note(organisation, tally, look.lacking)
@@ -110,30 +118,9 @@ class Cinx:
             hold_count=hold.count,
         )
 
-    # --- check ---------------------------------------------------------------------------------
-
     async def check(self) -> Sequence[str]:
-        """Look the subscriptions up, and ask every organisation's list for its first rows."""
-        subscriptions = Subscriptions(self._options)
-        timeout = min(self._options.timeout, _PROBE)
-        async with Api(self._options, timeout=timeout, attempts=1) as api:
-            try:
-                await subscriptions.look_up(api)
-                organisations = subscriptions.organisations()
-                counts = [await self._check(api, each) for each in organisations]
-            except Denied as error:
-                raise subscriptions.explained(error) from None
-        if wrong := (*subscriptions.mistakes(), *subscriptions.ended()):
-            raise Refused("; ".join(wrong))
-        return [*subscriptions.told(), *counts]
-
-    async def _check(self, api: Api, organisation: Organisation) -> str:
-        page = await api.back_orders(organisation.token, offset=0, limit=self._options.page_size)
-        total = page.listing.total if page.listing else None
-        if total is not None:
-            return f"{organisation.name}: {total} lines on backorder"
-        count = page.listing.count if page.listing else 0
-        return f"{organisation.name}: {count} lines on the first page of back-orders"
+        """Look the subscriptions up, and read the beginning of every organisation's list."""
+        return await check(self._options)
 
 
 def _note(organisation: Organisation, tally: Tally, lacking: str) -> str:

@@ -1,0 +1,75 @@
+"""What is told of commits that are through: metrics and log lines."""
+
+from collections.abc import Sequence
+
+from consumer.model import Entry, Outcome
+from consumer.telemetry.log import Log
+from consumer.telemetry.metrics import Metrics
+
+# Drift is logged once a name; a hostile sender may invent names for ever.
+_DRIFT_NAMES_REMEMBERED = 1000
+
+# Systems that send messages. What polls find comes understood, and is told of by the surveyor.
+_TOLD = frozenset({"radial"})
+
+
+class Commits:
+    """Counts what became of entries, and tells of it."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._drift_seen: set[str] = set()
+
+    def through(self, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> bool:
+        """These are committed now; whether the journal has grown by an event."""
+        grown = False
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            source = entry.message.source
+            told = entry.message.system in _TOLD
+            if told:
+                self._metrics.messages.labels(source, _word(outcome)).inc()
+            if outcome.accepted:
+                grown = True
+                self._count_events(source, entry, outcome)
+            if outcome.duplicates:
+                self._metrics.duplicates.labels(source).inc(outcome.duplicates)
+            if outcome.quarantined:
+                self._metrics.quarantined.labels(source).inc(outcome.quarantined)
+            if outcome.quarantined and told:
+                self._log.quarantined(
+                    source=source,
+                    origin=entry.message.origin,
+                    ids=[refusal.id for refusal in entry.refusals],
+                    problems=len(outcome.problems),
+                )
+        return grown
+
+    def _count_events(self, source: str, entry: Entry, outcome: Outcome) -> None:
+        self._metrics.events.labels(source).inc(outcome.accepted)
+        for event in entry.events:
+            if event.drift:
+                self._metrics.drift.labels(source).inc()
+                self._tell_drift(source, event.drift)
+
+    def _tell_drift(self, source: str, names: str) -> None:
+        for name in names.split(","):
+            if name not in self._drift_seen and len(self._drift_seen) < _DRIFT_NAMES_REMEMBERED:
+                self._drift_seen.add(name)
+                self._log.drift(source=source, name=name)
+
+
+def _word(outcome: Outcome) -> str:
+    """The one word that the message counter uses for an outcome."""
+    if outcome.kind != "backorder" and not outcome.quarantined:
+        return outcome.kind
+    said = [
+        word
+        for word, count in (
+            ("accepted", outcome.accepted),
+            ("duplicate", outcome.duplicates),
+            ("quarantined", outcome.quarantined),
+        )
+        if count
+    ]
+    return said[0] if len(said) == 1 else "mixed"
