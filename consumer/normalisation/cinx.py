@@ -14,7 +14,7 @@ Rules
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,7 +25,16 @@ from consumer.errors import Refused
 from consumer.event import Data
 from consumer.model import Problem
 from consumer.normalisation.cinx_fields import FIELDS, LIST_ROW, Parts, build, extra_of
-from consumer.normalisation.json_values import Node, Row, array, day_of, known, node
+from consumer.normalisation.json_values import (
+    MOST_BROKEN,
+    Node,
+    Row,
+    array,
+    day_of,
+    known,
+    node,
+    too_many_broken,
+)
 
 _GUID = "cinx_guid"
 _BOOLEANS = {"true": True, "false": False}
@@ -58,13 +67,14 @@ _key = msgspec.json.Decoder(_Key)
 def rows(content: bytes, account: str | None = None) -> tuple[list[Row], list[Problem]]:  # noqa: ARG001 - a row names no organisation
     """The rows of a list, and what is wrong with those that have no key.
 
-    Raises Refused where the content is no JSON array.
+    Raises Refused where the content is no JSON array, or hardly a row of it has a key.
     """
     raws = array(content)
+    guids: Iterator[str]
     try:
-        guids = [key.cinx_guid for key in _keys.decode(content)]
+        guids = iter([key.cinx_guid for key in _keys.decode(content)])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        guids = [guid_of(raw) for raw in raws]
+        guids = map(guid_of, raws)
     good: list[Row] = []
     problems: list[Problem] = []
     for index, (guid, raw) in enumerate(zip(guids, raws, strict=True)):
@@ -73,6 +83,8 @@ def rows(content: bytes, account: str | None = None) -> tuple[list[Row], list[Pr
         else:
             reason = "not an id of CINX's: a row without one has no key"
             problems.append(Problem(reason=reason, path=f"$[{index}].{_GUID}"))
+            if len(problems) > MOST_BROKEN:
+                raise too_many_broken(len(problems), len(raws))
     return good, problems
 
 

@@ -191,3 +191,12 @@ def _digits(value: object, name: str, expected: str) -> str:
     if not _is_plain(digits):
         raise Refused(f"{name}: a number of more than {_MOST_DIGITS} digits")
     return digits
+
+
+MOST_BROKEN = 1000
+"""Rows of one answer that may make no sense; with more of them the answer itself makes none."""
+
+
+def too_many_broken(broken: int, rows: int) -> Refused:
+    """What an answer is whose rows make no sense, so many of them that nobody counts them all."""
+    return Refused(f"more than {broken - 1:,} of {rows:,} rows cannot be read")

@@ -23,7 +23,17 @@ from msgspec import Raw, Struct
 from consumer.errors import Refused
 from consumer.event import Data, Line, Order, Quantity
 from consumer.model import Problem
-from consumer.normalisation.json_values import Row, array, is_date, known, node, number, text
+from consumer.normalisation.json_values import (
+    MOST_BROKEN,
+    Row,
+    array,
+    is_date,
+    known,
+    node,
+    number,
+    text,
+    too_many_broken,
+)
 
 _LONGEST = 100
 _MOST = 10**40
@@ -52,7 +62,8 @@ def rows(content: bytes, account: str | None) -> tuple[list[Row], list[Problem]]
     """The rows of an answer for `account`, and what is wrong with those that cannot be used.
 
     `account` is the customer as it stands in the event source; None: whatever the rows say. Raises
-    Refused where the content is no JSON array. A byte order mark before it says nothing.
+    Refused where the content is no JSON array, or hardly a row of it can be used. A byte order mark
+    before it says nothing.
     """
     content = content.removeprefix(_BOM)
     raws = array(content)
@@ -65,6 +76,8 @@ def rows(content: bytes, account: str | None) -> tuple[list[Row], list[Problem]]
             key = _checked(keys[index] if keys else _one_key(raw), wanted)
         except _Broken as broken:
             problems.append(Problem(reason=broken.reason, path=f"$[{index}]{broken.path}"))
+            if len(problems) > MOST_BROKEN:
+                raise too_many_broken(len(problems), len(raws)) from None
         else:
             good.append(Row(key, bytes(raw)))
     return good, problems

@@ -58,7 +58,7 @@ class PollOptions(SourceOptions, frozen=True, kw_only=True):
     timeout: PositiveDuration = PositiveDuration(30)
     concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
     attempts: Annotated[int, Meta(ge=1, le=10)] = 3
-    max_body: Size = Size(32 << 20)
+    max_body: Size = Size(8 << 20)
     headers: dict[str, Secret] = field(default_factory=dict)
     tls: Tls = Tls()
     hold: HoldSettings = HoldSettings()

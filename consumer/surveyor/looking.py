@@ -62,7 +62,8 @@ class ScopeSurvey:
             self._found.pages[digest] = seen
         else:
             self._break(str(problems[0]), len(problems))
-            refusal = Refusal(body=page.body, problems=tuple(problems[:_SET_ASIDE]))
+            # The rows alone: what stands around them is another one in every answer.
+            refusal = Refusal(body=page.content, problems=tuple(problems[:_SET_ASIDE]))
             await self._keeper.set_aside([refusal])
         return Reading(digest=digest, keys=keys, fresh=await self._fresh(rows, subjects))
 

@@ -13,7 +13,7 @@ import pytest
 from consumer.errors import JournalUnavailable, JournalUnusable
 from consumer.journal import sqlite_writer, sqlite_writes
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Known, Watch, utc_now
+from consumer.model import Known, Refusal, Watch, utc_now
 from consumer.ports import Journal
 from consumer.testing.builders import data, entry, event, message
 from consumer.testing.journal import JournalSuite
@@ -76,6 +76,16 @@ async def test_what_many_polls_know_is_committed_in_parts(tmp_path: Path) -> Non
         watches = [Watch(source=f"/mvet/{n}", view="list", lines=many) for n in range(6)]
         await asyncio.gather(*(journal.append([entry(watch=watch)]) for watch in watches))
         assert commits(path) - before >= 3
+
+
+def test_what_polls_tell_is_weighed() -> None:
+    """No message says how large those events are; what is quarantined says so itself."""
+    told = [event(n) for n in range(800)]
+    posted = [entry(*told, message=message(body=b"x" * 2048))]
+    polled = [entry(*told, message=message(body=b""), watch=Watch(source="/mvet/1", view="list"))]
+    assert sqlite_writes.weigh(polled) == sqlite_writes.weigh(posted) == 800 + 100
+    aside = [entry(refusals=(Refusal(body=b"x" * (1 << 20), problems=()),))]
+    assert sqlite_writes.weigh(aside) == 1 + 64
 
 
 async def test_bodies_beyond_the_size_of_a_statement_stay_in_order(

@@ -104,3 +104,17 @@ def test_any_body_is_understood_or_refused(body: bytes, media_type: str) -> None
 @pytest.mark.parametrize(("times", "told"), [(1, "1/i"), (2, "1/i#2"), (10, "1/i#10")])
 def test_subjects(times: int, told: str) -> None:
     assert subject("1/i", times) == told
+
+
+@pytest.mark.parametrize("system", ["mvet", "cinx"])
+@pytest.mark.parametrize("row", [b"0", b"{}", b"[]"])
+def test_an_answer_of_nothing_but_broken_rows_is_refused_soon(system: str, row: bytes) -> None:
+    content = b"[" + b",".join([row] * 1_000_000) + b"]"
+    with pytest.raises(Refused, match="more than 1,000 of 1,000,000 rows cannot be read"):
+        POLLED[system].rows(content, "0002789")
+
+
+@pytest.mark.parametrize("system", ["mvet", "cinx"])
+def test_a_thousand_broken_rows_are_told_one_by_one(system: str) -> None:
+    good, problems = POLLED[system].rows(b"[" + b",".join([b"{}"] * 1000) + b"]", "0002789")
+    assert (len(good), len(problems)) == (0, 1000)

@@ -546,7 +546,7 @@ async def test_the_template_is_that_of_the_organisation_that_was_chosen() -> Non
 async def test_an_answer_in_quarantine_does_not_hold_the_token() -> None:
     """CINX's envelope repeats the address that was asked, and with it the token."""
     here = world(3)
-    async with server(here, Faults().set("broken_row.key")) as upstream:
+    async with server(here, Faults().set("cut.json")) as upstream:
         bench = Bench(cinx(upstream, detail="never"))
         await bench.trouble()
     kept = [each.body for each in await bench.quarantined()]
