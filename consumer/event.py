@@ -176,7 +176,8 @@ class Parties(Struct, frozen=True, kw_only=True):
 class Change(Struct, frozen=True, kw_only=True):
     """What changed in a line's data: `field` is a dotted path below `data`.
 
-    Of a field below `parties` both values are None: personal data stands there and nowhere else.
+    Of a field below `parties`, and of `extra.updates`, both values are None: personal data stands
+    in `parties` alone, and what CINX's history of updates holds nobody knows.
     """
 
     field: str

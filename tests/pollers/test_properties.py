@@ -120,7 +120,7 @@ async def perform(
 
 
 @pytest.mark.timeout(420)  # it takes long to make a failure small
-@settings(_EVERY, max_examples=80)
+@settings(_EVERY, max_examples=60)
 @example(MvetSetting(), EMPTY_ONCE, PrivacySettings())
 @example(MvetSetting(lines=1), ONE_OF_TWO, PrivacySettings())
 @given(setting=MVET_SETTINGS, play=plays("mvet", MVET), privacy=PRIVACY)
@@ -130,7 +130,7 @@ def test_mvet(setting: MvetSetting, play: Sequence[Act], privacy: PrivacySetting
 
 
 @pytest.mark.timeout(420)  # it takes long to make a failure small
-@settings(_EVERY, max_examples=80)
+@settings(_EVERY, max_examples=60)
 @example(CinxSetting(), NO_DETAIL, PrivacySettings())
 @given(setting=CINX_SETTINGS, play=plays("cinx", CINX), privacy=PRIVACY)
 def test_cinx(setting: CinxSetting, play: Sequence[Act], privacy: PrivacySettings) -> None:
