@@ -16,7 +16,7 @@ from waiting import until
 
 
 def test_the_demo_ends_by_itself_and_everything_arrived(tmp_path: Path) -> None:
-    done = start(tmp_path, "demo", "--for", "3s", "--lines", "200")
+    done = start(tmp_path, "demo", "--for", "3s", "--lines", "600")
     assert done.status == 0, done.out + done.err
     assert done.err == ""
     sent = dict(re.findall(r"source (\S+) +sent \d+ messages with (\d+) events", done.out))
@@ -26,7 +26,7 @@ def test_the_demo_ends_by_itself_and_everything_arrived(tmp_path: Path) -> None:
         name: (int(lines), int(events)) for name, lines, events in re.findall(agreed, done.out)
     }
     assert set(polled) == {"mvet", "cinx"}
-    assert all(lines > 300 and events >= lines for lines, events in polled.values())
+    assert all(lines > 1000 and events >= lines for lines, events in polled.values())
     total = sum(map(int, sent.values())) + sum(events for _, events in polled.values())
     assert f"sink   file            got {total} of {total} events" in done.out
     assert "every simulated event reached every sink" in done.out
