@@ -187,12 +187,20 @@ class Journal(Protocol):
         """
         ...
 
-    async def quarantined(self, id_prefix: str = "", *, limit: int = 1000) -> Sequence[Quarantined]:
-        """Refused payloads, oldest first; with a prefix those whose id starts with it."""
+    async def quarantined(
+        self, id_prefix: str = "", *, limit: int = 1000, after: int = 0, bodies: bool = True
+    ) -> Sequence[Quarantined]:
+        """Refused payloads behind the position `after`, oldest first; with a prefix those whose id
+        starts with it. Without `bodies` they are left out: together they can be large.
+        """
         ...
 
-    async def parked(self, sink: str | None = None, *, limit: int = 1000) -> Sequence[Parked]:
-        """Events that a sink refused for good, oldest first."""
+    async def parked(
+        self, sink: str | None = None, *, limit: int = 1000, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Parked]:
+        """Events that a sink refused for good, in the order of sequence number and sink, behind
+        such a pair.
+        """
         ...
 
     async def backorders(
@@ -251,6 +259,9 @@ class Sink(Protocol):
 
     async def deliver(self, batch: Sequence[Record]) -> Mapping[int, str]:
         """Hand over events in order; return when the receiver has them durably.
+
+        A batch holds each event once. Those that are offered again because a person asked for it
+        (`Record.replay`) come in batches of their own, and are sent though they were before.
 
         Returns the events it refuses for good, sequence number to reason; every other event of
         the batch is delivered. Raises `Unavailable(reason, retry_after=…, delivered=n)` where it

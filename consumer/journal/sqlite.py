@@ -2,9 +2,9 @@
 
 How it works. Appends and everything else that changes something go to one writer thread, which
 commits all that waits in one synced transaction (`sqlite_writer`). Questions go to one reader
-thread (`sqlite_reader`). What is written and asked stands in `sqlite_writes`, `sqlite_prune`,
-`sqlite_reads` and `sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open the file in
-`sqlite_file`.
+thread (`sqlite_reader`). What is written and asked stands in `sqlite_writes`, `sqlite_repairs`,
+`sqlite_prune`, `sqlite_reads` and `sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open
+the file in `sqlite_file`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from msgspec.structs import replace
 
 from consumer.errors import JournalUnavailable, JournalUnusable
-from consumer.journal import sqlite_prune, sqlite_reads, sqlite_writes
+from consumer.journal import sqlite_prune, sqlite_reads, sqlite_repairs, sqlite_writes
 from consumer.journal.moments import to_micros
 from consumer.journal.sqlite_reader import Reader
 from consumer.journal.sqlite_writer import Writer
@@ -28,9 +28,11 @@ from consumer.model import (
     Positions,
     Quarantined,
     Record,
+    Replay,
     ScopeCount,
     Watched,
 )
+from consumer.repair import Orders, Range
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +40,7 @@ _PRUNE_STEP = 1_000
 
 
 class SqliteJournal:
-    """`ports.Journal` in the file `path`, open for as long as it is entered.
+    """`repair.RepairableJournal` in the file `path`, open for as long as it is entered.
 
     Entering makes directories and file where they are missing, locks the file against a second
     daemon and migrates its schema. With `readonly` it takes no lock, makes nothing and changes
@@ -95,13 +97,17 @@ class SqliteJournal:
         """See `ports.Journal`."""
         await self._do(sqlite_writes.advance, sqlite_writes.Advance(sink, seq, refused))
 
-    async def quarantined(self, id_prefix: str = "", *, limit: int = 1000) -> Sequence[Quarantined]:
+    async def quarantined(
+        self, id_prefix: str = "", *, limit: int = 1000, after: int = 0, bodies: bool = True
+    ) -> Sequence[Quarantined]:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.quarantined, id_prefix, limit)
+        return await self._ask(sqlite_reads.quarantined, id_prefix, limit, after, bodies=bodies)
 
-    async def parked(self, sink: str | None = None, *, limit: int = 1000) -> Sequence[Parked]:
+    async def parked(
+        self, sink: str | None = None, *, limit: int = 1000, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Parked]:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.parked, sink, limit)
+        return await self._ask(sqlite_reads.parked, sink, limit, after)
 
     async def backorders(
         self, *, source: str | None = None, ended: bool = False, limit: int = 1000
@@ -136,6 +142,73 @@ class SqliteJournal:
     async def probe(self) -> None:
         """See `ports.Journal`. A real commit, synced like any other."""
         await self._do(sqlite_writes.probe, None)
+
+    # --- repair ------------------------------------------------------------------------------
+
+    async def readmit(self, entries: Mapping[str, Entry]) -> Mapping[str, Outcome]:
+        """See `repair.RepairableJournal`."""
+        weight = sqlite_writes.weigh(list(entries.values()))
+        outcomes: Mapping[str, Outcome] = await self._do(
+            sqlite_repairs.readmit, entries, weight=weight
+        )
+        return outcomes
+
+    async def discard_quarantined(self, ids: Sequence[str]) -> Sequence[str]:
+        """See `repair.RepairableJournal`."""
+        gone: Sequence[str] = await self._do(sqlite_repairs.discard_quarantined, ids)
+        return gone
+
+    async def pause(self, sink: str, *, paused: bool) -> None:
+        """See `repair.RepairableJournal`."""
+        await self._do(sqlite_repairs.pause, sqlite_repairs.Pause(sink, paused))
+
+    async def replay(self, sink: str, wanted: Range) -> Replay:
+        """See `repair.RepairableJournal`."""
+        begin = wanted.start
+        if wanted.since is not None:
+            begin = await self._ask(sqlite_reads.since, to_micros(wanted.since))
+        order = sqlite_repairs.NewReplay(sink, wanted, begin)
+        replay: Replay = await self._do(sqlite_repairs.replay, order)
+        return replay
+
+    async def end_replay(self, sink: str) -> Replay | None:
+        """See `repair.RepairableJournal`."""
+        ended: Replay | None = await self._do(sqlite_repairs.end_replay, sink)
+        return ended
+
+    async def retry_parked(self, sink: str, seqs: Sequence[int] | None) -> int:
+        """See `repair.RepairableJournal`."""
+        chosen = sqlite_repairs.Choice(sink, seqs)
+        marked: int = await self._do(sqlite_repairs.retry_parked, chosen)
+        return marked
+
+    async def discard_parked(self, sink: str, seqs: Sequence[int] | None) -> int:
+        """See `repair.RepairableJournal`."""
+        chosen = sqlite_repairs.Choice(sink, seqs)
+        gone: int = await self._do(sqlite_repairs.discard_parked, chosen)
+        return gone
+
+    async def orders(self, sink: str) -> Orders:
+        """See `repair.RepairableJournal`."""
+        return await self._ask(sqlite_reads.orders, sink)
+
+    async def retrying(self, sink: str, *, limit: int) -> Sequence[Parked]:
+        """See `repair.RepairableJournal`."""
+        return await self._ask(sqlite_reads.retrying, sink, limit)
+
+    async def redelivered(
+        self,
+        sink: str,
+        delivered: Sequence[int],
+        refused: Mapping[int, str],
+        *,
+        replayed: Replay | None = None,
+    ) -> None:
+        """See `repair.RepairableJournal`."""
+        told = sqlite_repairs.Redelivered(sink, delivered, refused, replayed)
+        await self._do(sqlite_repairs.redelivered, told)
+
+    # --- the two threads ---------------------------------------------------------------------
 
     async def _do(
         self, run: Callable[..., Sequence[Any]], argument: object, *, weight: int = 1

@@ -130,14 +130,24 @@ ON CONFLICT (sink) DO NOTHING;
 -- name: cursor
 SELECT seq FROM cursors WHERE sink = :sink;
 
+-- name: extend_replay
+-- Before `advance`: a replay of all that the sink had passed goes on to the end of the batch that
+-- it had in hand.
+UPDATE replays SET last = :seq
+WHERE sink = :sink AND last = (SELECT seq FROM cursors WHERE cursors.sink = :sink);
+
 -- name: advance
 INSERT INTO cursors (sink, seq) VALUES (:sink, :seq)
 ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq;
 
 -- name: park
--- Remember that a sink refused an event; refused once more, the newest reason counts.
+-- Remember that a sink refused an event; refused once more, the newest reason counts, and it is
+-- not to be offered any more.
 INSERT INTO parked (sink, seq, reason, parked) VALUES (:sink, :seq, :reason, :now)
-ON CONFLICT (sink, seq) DO UPDATE SET reason = excluded.reason, parked = excluded.parked;
+ON CONFLICT (sink, seq) DO UPDATE SET
+    reason = excluded.reason,
+    parked = excluded.parked,
+    retrying = 0;
 
 -- --- reading -------------------------------------------------------------------------------
 
@@ -192,40 +202,86 @@ SELECT
     (SELECT value FROM marks WHERE name = 'pruned');
 
 -- name: cursors
--- Every cursor with what is before it. Nothing above `pruned` is missing, so that is a
--- subtraction; only what pruning left standing below is counted one by one.
+-- Every cursor with what is before it, and what persons want of the sink. Nothing above `pruned` is missing, so that is a
+-- subtraction; only what pruning left standing below is counted one by one, for a sink that is
+-- still there. That may be much, scattered over the whole file: it is counted in an index.
 SELECT
-    sink,
+    cursors.sink,
     seq,
     max(0, :head - max(seq, :pruned))
-    + (
-        SELECT count(*) FROM events
+    + iif(cursors.seq >= :pruned, 0, (
+        SELECT count(*) FROM events INDEXED BY events_recorded
         WHERE events.seq > cursors.seq AND events.seq <= :pruned
-    ),
+    )),
     (SELECT recorded FROM events WHERE events.seq > cursors.seq ORDER BY events.seq LIMIT 1),
-    (SELECT count(*) FROM parked WHERE parked.sink = cursors.sink)
-FROM cursors
-ORDER BY sink;
+    (SELECT count(*) FROM parked WHERE parked.sink = cursors.sink),
+    paused,
+    replays.first,
+    replays.last,
+    replays.done,
+    replays.origin,
+    replays.requested
+FROM cursors LEFT JOIN replays ON replays.sink = cursors.sink
+ORDER BY cursors.sink;
 
 -- name: quarantined
--- ids are hexadecimal, so everything that starts with the prefix sorts below prefix || 'g'.
-SELECT id, source, system, origin, first_seen, last_seen, times, problems, attributes, body
+-- A page of what is quarantined behind the position `after`, with bodies or without. Of a body that
+-- is not wanted nothing is read: its size stands in the row's header.
+SELECT
+    position, id, source, system, origin, first_seen, last_seen, times, problems, attributes,
+    length(body), iif(:bodies, body, x'')
 FROM quarantine
-WHERE id >= :prefix AND id < :prefix || 'g'
-ORDER BY first_seen, rowid
+WHERE position > :after
+ORDER BY position
 LIMIT :limit;
 
--- name: parked
+-- name: quarantined_like
+-- The same for ids that start with a prefix, found by their index (hence the +). ids are
+-- hexadecimal: all of those sort below prefix || 'g'. Not in order: bodies need no sorting here.
+WITH page AS MATERIALIZED (
+    SELECT position FROM quarantine
+    WHERE id >= :prefix AND id < :prefix || 'g' AND +position > :after
+    ORDER BY position
+    LIMIT :limit
+)
 SELECT
-    parked.sink, parked.seq, parked.reason, parked.parked, events.recorded, events.origin,
-    events.id, events.source, events.type, events.subject, events.body
+    position, id, source, system, origin, first_seen, last_seen, times, problems, attributes,
+    length(body), iif(:bodies, body, x'')
+FROM page CROSS JOIN quarantine USING (position);
+
+-- name: parked
+-- A page of what is parked, behind a pair of sequence number and sink.
+SELECT
+    parked.sink, parked.seq, parked.reason, parked.parked, parked.retrying, events.recorded,
+    events.origin, events.id, events.source, events.type, events.subject, events.body
 FROM parked LEFT JOIN events ON events.seq = parked.seq
-WHERE :sink IS NULL OR parked.sink = :sink
+WHERE (parked.seq, parked.sink) > (:after_seq, :after_sink)
 ORDER BY parked.seq, parked.sink
 LIMIT :limit;
 
+-- name: parked_of
+-- The same for one sink.
+SELECT
+    parked.sink, parked.seq, parked.reason, parked.parked, parked.retrying, events.recorded,
+    events.origin, events.id, events.source, events.type, events.subject, events.body
+FROM parked LEFT JOIN events ON events.seq = parked.seq
+WHERE parked.sink = :sink AND (parked.seq, parked.sink) > (:after_seq, :after_sink)
+ORDER BY parked.seq
+LIMIT :limit;
+
+-- name: open_backorders
+-- Order lines that are on backorder, those waiting longest first: the front of an index.
+SELECT
+    source, subject, origin, type, order_number, line, item, description, quantity, delay,
+    expected, since, updated, ended, seq
+FROM backorders INDEXED BY backorders_open
+WHERE ended IS NULL
+ORDER BY since, seq
+LIMIT :limit;
+
 -- name: backorders
--- Order lines, those waiting longest first.
+-- The same with the ended ones, or of one configured source, which may be few among many: it costs
+-- less to read every line once than to look each up in that order.
 SELECT
     source, subject, origin, type, order_number, line, item, description, quantity, delay,
     expected, since, updated, ended, seq
@@ -267,6 +323,111 @@ FROM
     ON backorders.source = scopes.source AND ended IS NULL AND revision IS NOT NULL
 GROUP BY scopes.source, backorders.view
 ORDER BY scopes.source, backorders.view;
+
+-- --- repair --------------------------------------------------------------------------------
+
+-- name: quarantined_ids
+-- Which of these ids are in quarantine. ids: JSON array. Gives a JSON array.
+SELECT json_group_array(id) FROM quarantine WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: leave_quarantine
+-- ids: JSON array.
+DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: refuse_again
+-- A payload was tried again, and stays for other reasons; it did not come once more.
+UPDATE quarantine SET problems = :problems WHERE id = :id;
+
+-- name: sinks
+SELECT json_group_array(sink) FROM cursors;
+
+-- name: pause
+-- From now on, or since before.
+UPDATE cursors SET paused = coalesce(paused, :now) WHERE sink = :sink;
+
+-- name: resume
+UPDATE cursors SET paused = NULL WHERE sink = :sink;
+
+-- name: since
+-- The first event that was recorded since a moment. The clock may have gone back in between: that
+-- is the lowest number, not the earliest moment, and takes half a second for a million events.
+SELECT min(seq) FROM events INDEXED BY events_recorded WHERE recorded >= :since;
+
+-- name: held_between
+-- Whether an event of a range is held.
+SELECT EXISTS (SELECT 1 FROM events WHERE seq BETWEEN :first AND :last);
+
+-- name: held_between_of
+-- The same for the events of one configured source.
+SELECT EXISTS (SELECT 1 FROM events WHERE origin = :origin AND seq BETWEEN :first AND :last);
+
+-- name: begin_replay
+INSERT INTO replays (sink, first, last, done, origin, requested)
+VALUES (:sink, :first, :last, :done, :origin, :requested);
+
+-- name: replay
+SELECT first, last, done, origin, requested FROM replays WHERE sink = :sink;
+
+-- name: end_replay
+DELETE FROM replays WHERE sink = :sink;
+
+-- name: replayed
+-- A replay has come as far as `done`, if it is still this one: it may have been ended meanwhile, and
+-- another one begun.
+UPDATE replays SET done = :done
+WHERE
+    sink = :sink
+    AND requested = :requested
+    AND first = :first
+    AND last = :last
+    AND origin IS :origin;
+
+-- name: finish_replay
+DELETE FROM replays WHERE sink = :sink AND done >= last;
+
+-- name: retry_parked
+-- Of these parked events of a sink, those that are still held are to be offered once more. seqs:
+-- JSON array.
+UPDATE parked SET retrying = 1
+WHERE
+    sink = :sink
+    AND seq IN (SELECT value FROM json_each(:seqs))
+    AND EXISTS (SELECT 1 FROM events WHERE events.seq = parked.seq);
+
+-- name: retry_all_parked
+-- The same for all of a sink.
+UPDATE parked SET retrying = 1
+WHERE sink = :sink AND EXISTS (SELECT 1 FROM events WHERE events.seq = parked.seq);
+
+-- name: unpark
+-- Take these events of a sink out of the park. seqs: JSON array.
+DELETE FROM parked WHERE sink = :sink AND seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: unpark_all
+-- Take all events of a sink out of the park.
+DELETE FROM parked WHERE sink = :sink;
+
+-- name: orders
+-- Since when a sink is paused, and how many parked events it is to be offered once more: all that
+-- are marked are held, since pruning leaves what is parked.
+SELECT
+    paused,
+    (
+        SELECT count(*) FROM parked INDEXED BY parked_retrying
+        WHERE parked.sink = cursors.sink AND retrying
+    )
+FROM cursors
+WHERE sink = :sink;
+
+-- name: retrying
+-- Parked events of a sink that are to be offered once more.
+SELECT
+    parked.sink, parked.seq, parked.reason, parked.parked, parked.retrying, events.recorded,
+    events.origin, events.id, events.source, events.type, events.subject, events.body
+FROM parked INDEXED BY parked_retrying CROSS JOIN events USING (seq)
+WHERE parked.sink = :sink AND retrying
+ORDER BY parked.seq
+LIMIT :limit;
 
 -- --- pruning -------------------------------------------------------------------------------
 

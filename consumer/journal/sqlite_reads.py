@@ -1,8 +1,8 @@
 """What the reader of the SQLite journal asks, and how rows become values again.
 
-Every function takes a connection that only reads. `positions` and `watched` begin and end a
-transaction of their own, so that what they tell fits together; `told` asks in parts; the others are
-one statement each.
+Every function takes a connection that only reads. `positions`, `orders` and `watched` begin and end
+a transaction of their own, so that what they tell fits together; `told` asks in parts; the others
+are one statement each.
 """
 
 import sqlite3
@@ -10,11 +10,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
+from consumer.errors import Refused
 from consumer.journal.moments import from_micros
+from consumer.journal.orders import unknown_sink
 from consumer.journal.statements import statements
 from consumer.model import (
     Backorder,
@@ -25,9 +28,11 @@ from consumer.model import (
     Problem,
     Quarantined,
     Record,
+    Replay,
     ScopeCount,
     Watched,
 )
+from consumer.repair import Orders
 
 SQL = statements("sqlite.sql")
 _Columns = tuple[int, int, str, str, str, str, str]
@@ -82,24 +87,38 @@ def positions(connection: sqlite3.Connection) -> Positions:
         head=head,
         oldest=oldest,
         quarantined=quarantined,
-        cursors=tuple(
-            Cursor(
-                sink=sink,
-                seq=seq,
-                pending=pending,
-                oldest_pending=_moment(recorded),
-                parked=parked,
-            )
-            for sink, seq, pending, recorded, parked in rows
-        ),
+        cursors=tuple(map(_cursor, rows)),
     )
 
 
-def quarantined(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequence[Quarantined]:
+def _cursor(row: Sequence[Any]) -> Cursor:
+    sink, seq, pending, oldest_pending, parked, paused, *replay = row
+    return Cursor(
+        sink=sink,
+        seq=seq,
+        pending=pending,
+        oldest_pending=_moment(oldest_pending),
+        parked=parked,
+        paused=_moment(paused),
+        replay=None if replay[0] is None else replay_of(*replay),
+    )
+
+
+def replay_of(first: int, last: int, done: int, origin: str | None, requested: int) -> Replay:
+    """A replay from the columns that tell it."""
+    return Replay(start=first, end=last, done=done, source=origin, requested=from_micros(requested))
+
+
+def quarantined(
+    connection: sqlite3.Connection, prefix: str, limit: int, after: int, *, bodies: bool
+) -> Sequence[Quarantined]:
     """`Journal.quarantined`."""
-    rows = connection.execute(SQL["quarantined"], {"prefix": prefix, "limit": limit}).fetchall()
-    return [
+    page = {"prefix": prefix, "limit": limit, "after": after, "bodies": bodies}
+    statement = SQL["quarantined_like"] if prefix else SQL["quarantined"]
+    rows = connection.execute(statement, page).fetchall()
+    found = [
         Quarantined(
+            position=position,
             id=id,
             source=source,
             system=system,
@@ -109,9 +128,11 @@ def quarantined(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequ
             times=times,
             problems=msgspec.json.decode(problems, type=tuple[Problem, ...]),
             attributes=msgspec.json.decode(attributes, type=dict[str, str]),
+            size=size,
             body=body,
         )
         for (
+            position,
             id,
             source,
             system,
@@ -121,24 +142,63 @@ def quarantined(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequ
             times,
             problems,
             attributes,
+            size,
             body,
         ) in rows
     ]
+    return sorted(found, key=attrgetter("position"))
 
 
-def parked(connection: sqlite3.Connection, sink: str | None, limit: int) -> Sequence[Parked]:
+def parked(
+    connection: sqlite3.Connection, sink: str | None, limit: int, after: tuple[int, str]
+) -> Sequence[Parked]:
     """`Journal.parked`."""
-    rows = connection.execute(SQL["parked"], {"sink": sink, "limit": limit}).fetchall()
-    return [
-        Parked(
-            sink=name,
-            seq=seq,
-            reason=reason,
-            parked=from_micros(moment),
-            record=None if event[0] is None else _record((seq, *event), body),
-        )
-        for name, seq, reason, moment, *event, body in rows
-    ]
+    page = {"sink": sink, "limit": limit, "after_seq": after[0], "after_sink": after[1]}
+    statement = SQL["parked"] if sink is None else SQL["parked_of"]
+    return [_parked(*row) for row in connection.execute(statement, page).fetchall()]
+
+
+def _parked(sink: str, seq: int, reason: str, moment: int, retrying: int, *event: Any) -> Parked:
+    *columns, body = event
+    return Parked(
+        sink=sink,
+        seq=seq,
+        reason=reason,
+        parked=from_micros(moment),
+        record=None if columns[0] is None else _record((seq, *columns), body),
+        retrying=bool(retrying),
+    )
+
+
+def orders(connection: sqlite3.Connection, sink: str) -> Orders:
+    """`RepairableJournal.orders`."""
+    with _snapshot(connection):
+        row = connection.execute(SQL["orders"], {"sink": sink}).fetchone()
+        replay = connection.execute(SQL["replay"], {"sink": sink}).fetchone()
+        if row is None:
+            raise no_such_sink(connection, sink)
+    paused, retrying = row
+    return Orders(paused=_moment(paused), replay=replay and replay_of(*replay), retrying=retrying)
+
+
+def retrying(connection: sqlite3.Connection, sink: str, limit: int) -> Sequence[Parked]:
+    """`RepairableJournal.retrying`."""
+    if connection.execute(SQL["cursor"], {"sink": sink}).fetchone() is None:
+        raise no_such_sink(connection, sink)
+    rows = connection.execute(SQL["retrying"], {"sink": sink, "limit": limit}).fetchall()
+    return [_parked(*row) for row in rows]
+
+
+def since(connection: sqlite3.Connection, moment: int) -> int | None:
+    """The first event recorded since a moment in microseconds; None: there is none."""
+    seq: int | None = connection.execute(SQL["since"], {"since": moment}).fetchone()[0]
+    return seq
+
+
+def no_such_sink(connection: sqlite3.Connection, sink: str) -> Refused:
+    """For a sink without a cursor."""
+    (names,) = connection.execute(SQL["sinks"]).fetchone()
+    return unknown_sink(sink, msgspec.json.decode(names, type=list[str]))
 
 
 def backorders(
@@ -146,7 +206,9 @@ def backorders(
 ) -> Sequence[Backorder]:
     """`Journal.backorders`."""
     wanted = {"origin": origin, "with_ended": with_ended, "limit": limit}
-    cursor = connection.execute(SQL["backorders"], wanted)
+    everywhere = origin is None and not with_ended
+    statement = SQL["open_backorders"] if everywhere else SQL["backorders"]
+    cursor = connection.execute(statement, wanted)
     names = [column[0] for column in cursor.description]
     return [_backorder(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 

@@ -8,6 +8,8 @@ Rules
 - When the storage fails, the whole group fails with `JournalUnavailable` and the connection is
   thrown away: after a failed write or sync nobody knows what the kernel still holds. The next group
   opens a new one, which reads back what is really on disk.
+- What must not be (`Refused`) is refused before anything is changed for it: the error is the
+  result of that one request, and the commit goes on.
 - When something else fails, it is one request's own fault: the group is tried again one by one,
   and only the guilty one gets the error.
 - A caller that stops waiting changes nothing: its work may be committed all the same.

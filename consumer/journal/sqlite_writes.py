@@ -257,15 +257,19 @@ def advance(connection: sqlite3.Connection, calls: Sequence[Advance]) -> Sequenc
     """`Journal.advance`."""
     now = moments.now()
     for call in calls:
-        connection.execute(SQL["advance"], {"sink": call.sink, "seq": call.seq})
-        connection.executemany(
-            SQL["park"],
-            [
-                {"sink": call.sink, "seq": seq, "reason": reason, "now": now}
-                for seq, reason in call.refused.items()
-            ],
-        )
+        values = {"sink": call.sink, "seq": call.seq}
+        connection.execute(SQL["extend_replay"], values)
+        connection.execute(SQL["advance"], values)
+        park(connection, call.sink, call.refused, now)
     return [None] * len(calls)
+
+
+def park(connection: sqlite3.Connection, sink: str, refused: Mapping[int, str], now: int) -> None:
+    """Remember what a sink refused, sequence number to reason."""
+    rows = [
+        {"sink": sink, "seq": seq, "reason": reason, "now": now} for seq, reason in refused.items()
+    ]
+    connection.executemany(SQL["park"], rows)
 
 
 def probe(connection: sqlite3.Connection, calls: Sequence[None]) -> Sequence[None]:

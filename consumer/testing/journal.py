@@ -1,7 +1,8 @@
-"""A journal in memory, and the suite that checks the promises of `ports.Journal` on any journal.
+"""A journal in memory, and the suites that check the promises of journals on any of them.
 
 `MemoryJournal` keeps every promise but durability: for tests, and for those who write a source or
-a sink. `JournalSuite` stands in `consumer.testing.journal_suite`.
+a sink. `JournalSuite` (`ports.Journal`) stands in `consumer.testing.journal_suite`, and
+`JournalRepairSuite` (`repair.RepairableJournal`) in `consumer.testing.journal_repair_suite`.
 """
 
 import bisect
@@ -30,26 +31,26 @@ from consumer.model import (
     utc_now,
 )
 from consumer.testing.journal_lines import Lines
+from consumer.testing.journal_repair_suite import JournalRepairSuite
+from consumer.testing.journal_repairs import MemoryRepairs
 from consumer.testing.journal_suite import JournalSuite
 
-__all__ = ["JournalSuite", "MemoryJournal"]
+__all__ = ["JournalRepairSuite", "JournalSuite", "MemoryJournal"]
 
 
-class MemoryJournal:
-    """`ports.Journal` in memory.
+class MemoryJournal(MemoryRepairs):
+    """`repair.RepairableJournal` in memory.
 
     Set `failure` to a reason and every verb raises `JournalUnavailable` with it, as a journal on a
     full disk would; set it to None and it works again.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.failure: str | None = None
-        self._records: list[Record] = []
         self._ids: set[str] = set()
         self._head = 0
-        self._cursors: dict[str, int] = {}
-        self._parked: dict[tuple[int, str], Parked] = {}
-        self._quarantine: dict[str, Quarantined] = {}
+        self._quarantine_head = 0
         self._lines = Lines()
 
     async def __aenter__(self) -> Self:
@@ -61,6 +62,9 @@ class MemoryJournal:
     async def append(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         """See `ports.Journal`."""
         self._check()
+        return self._append_all(entries)
+
+    def _append_all(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         bodies = [[event.encode() for event in entry.events] for entry in entries]
         msgspec.json.encode([entry.watch for entry in entries])
         now = utc_now()  # everything that can fail is behind us: all or nothing
@@ -111,7 +115,9 @@ class MemoryJournal:
                 known, times=known.times + 1, last_seen=now, problems=refusal.problems
             )
             return
+        self._quarantine_head += 1
         self._quarantine[refusal.id] = Quarantined(
+            position=self._quarantine_head,
             id=refusal.id,
             source=message.source,
             system=message.system,
@@ -121,6 +127,7 @@ class MemoryJournal:
             times=1,
             problems=refusal.problems,
             attributes=dict(message.attributes),
+            size=len(refusal.body),
             body=refusal.body,
         )
 
@@ -165,6 +172,8 @@ class MemoryJournal:
             pending=len(pending),
             oldest_pending=pending[0].recorded if pending else None,
             parked=sum(name == sink for _, name in self._parked),
+            paused=self._paused.get(sink),
+            replay=self._replays.get(sink),
         )
 
     async def enroll(self, sinks: Mapping[str, bool]) -> Mapping[str, int]:
@@ -178,25 +187,28 @@ class MemoryJournal:
     async def advance(self, sink: str, seq: int, refused: Mapping[int, str]) -> None:
         """See `ports.Journal`."""
         self._check()
+        self._extend_replay(sink, seq)
         self._cursors[sink] = seq
-        for number, reason in refused.items():
-            self._parked[number, sink] = Parked(
-                sink=sink,
-                seq=number,
-                reason=reason,
-                parked=utc_now(),
-                record=self._record(number),
-            )
+        self._park(sink, refused)
 
-    async def quarantined(self, id_prefix: str = "", *, limit: int = 1000) -> Sequence[Quarantined]:
+    async def quarantined(
+        self, id_prefix: str = "", *, limit: int = 1000, after: int = 0, bodies: bool = True
+    ) -> Sequence[Quarantined]:
         """See `ports.Journal`."""
         self._check()
-        return [row for row in self._quarantine.values() if row.id.startswith(id_prefix)][:limit]
+        rows = [
+            row if bodies else replace(row, body=b"")
+            for row in self._quarantine.values()
+            if row.position > after and row.id.startswith(id_prefix)
+        ]
+        return rows[:limit]
 
-    async def parked(self, sink: str | None = None, *, limit: int = 1000) -> Sequence[Parked]:
+    async def parked(
+        self, sink: str | None = None, *, limit: int = 1000, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Parked]:
         """See `ports.Journal`."""
         self._check()
-        rows = (self._parked[key] for key in sorted(self._parked))
+        rows = (self._parked[key] for key in sorted(self._parked) if key > after)
         return [row for row in rows if sink is None or row.sink == sink][:limit]
 
     async def backorders(

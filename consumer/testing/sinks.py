@@ -20,6 +20,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 
 import pytest
 
+from consumer.dispatcher import marked
 from consumer.errors import Refused, Unavailable
 from consumer.model import Record
 from consumer.ports import Sink
@@ -59,6 +60,11 @@ class RefusingOutlet(Outlet):
 def records(first: int, last: int) -> list[Record]:
     """Records with the sequence numbers from `first` to `last`."""
     return [record(seq) for seq in range(first, last + 1)]
+
+
+def replay(first: int, last: int) -> list[Record]:
+    """The same as they are offered again when a person asked for it."""
+    return [marked(each) for each in records(first, last)]
 
 
 def first_appearances(ids: Sequence[str]) -> list[str]:
@@ -132,6 +138,31 @@ class SinkSuite:
             await deliver_patiently(sink, records(16, 20))
         arrived = first_appearances(await outlet.arrived())
         assert arrived == [entry.id for entry in records(1, 20)]
+
+    async def test_a_replay_arrives_though_the_events_were_there_before(
+        self, outlet: Outlet
+    ) -> None:
+        """In order, and before what is offered behind it."""
+        async with outlet.sink() as sink:
+            await deliver_patiently(sink, records(1, 5))
+            assert await deliver_patiently(sink, replay(2, 4)) == {}
+            await deliver_patiently(sink, records(6, 7))
+        wanted = [*records(1, 5), *records(2, 4), *records(6, 7)]
+        assert list(await outlet.arrived()) == [entry.id for entry in wanted]
+
+    async def test_a_replay_may_come_between_an_outage_and_what_it_left_behind(
+        self, outlet: Outlet
+    ) -> None:
+        """What was under way when the receiver went down is no answer to the replay."""
+        async with outlet.sink() as sink:
+            await deliver_patiently(sink, records(1, 5))
+            async with outlet.outage():
+                rest = await deliver_in_vain(sink, records(6, 9))
+            arrived = list(await outlet.arrived())
+            await deliver_patiently(sink, replay(1, 5))
+            await deliver_patiently(sink, rest)
+        wanted = [entry.id for entry in [*records(1, 5), *rest]]
+        assert list(await outlet.arrived())[len(arrived) :] == wanted
 
     async def test_starts_while_the_receiver_is_down(self, outlet: Outlet) -> None:
         """Entering a sink needs no receiver, and neither does leaving it."""

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumer.errors import JournalUnavailable
-from consumer.ports import Journal
+from consumer.repair import RepairableJournal
 from consumer.testing.builders import entry, event
-from consumer.testing.journal import JournalSuite, MemoryJournal
+from consumer.testing.journal import JournalRepairSuite, JournalSuite, MemoryJournal
 
 
-class TestMemoryJournal(JournalSuite):
+class TestMemoryJournal(JournalSuite, JournalRepairSuite):
     @pytest.fixture
-    async def journal(self) -> AsyncIterator[Journal]:
+    async def journal(self) -> AsyncIterator[RepairableJournal]:
         async with MemoryJournal() as journal:
             yield journal
 

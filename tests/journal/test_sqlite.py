@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -14,29 +13,21 @@ from consumer.errors import JournalUnavailable, JournalUnusable
 from consumer.journal import sqlite_writer, sqlite_writes
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Known, Refusal, Watch, utc_now
-from consumer.ports import Journal
+from consumer.repair import RepairableJournal
 from consumer.testing.builders import data, entry, event, message
-from consumer.testing.journal import JournalSuite
+from consumer.testing.journal import JournalRepairSuite, JournalSuite
+from journal_log import commits
 from journal_process import appending
 from waiting import until
 
 FAT = {"padding": "x" * 4_000}
 
 
-class TestSqliteJournal(JournalSuite):
+class TestSqliteJournal(JournalSuite, JournalRepairSuite):
     @pytest.fixture
-    async def journal(self, tmp_path: Path) -> AsyncIterator[Journal]:
+    async def journal(self, tmp_path: Path) -> AsyncIterator[RepairableJournal]:
         async with SqliteJournal(tmp_path / "made" / "here" / "journal.db") as journal:
             yield journal
-
-
-def commits(path: Path) -> int:
-    """How many transactions are in the write-ahead log: frames that tell the database's size."""
-    log = Path(f"{path}-wal").read_bytes()
-    header, frame_header = 32, 24
-    (page,) = struct.unpack_from(">I", log, 8)
-    frames = range(header, len(log), frame_header + page)
-    return sum(struct.unpack_from(">I", log, frame + 4)[0] > 0 for frame in frames)
 
 
 def size(path: Path) -> int:

@@ -13,7 +13,8 @@ import pytest
 from consumer.errors import JournalUnusable
 from consumer.journal import sqlite_file
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Known, Watch, Watched
+from consumer.model import Known, Problem, Refusal, Watch, Watched
+from consumer.repair import Orders, Range
 from consumer.testing.builders import entry, event
 from file_limit import no_file_larger_than
 
@@ -90,7 +91,7 @@ def directory(path: Path) -> None:
     [
         (garbage, "it is no SQLite database"),
         (cut_short, "it is damaged"),
-        (newer, r"newer version of this program wrote it \(its schema is 99, this version knows 2"),
+        (newer, r"newer version of this program wrote it \(its schema is 99, this version knows 3"),
         (foreign, "database of another program"),
         (directory, "it is a directory"),
     ],
@@ -156,7 +157,7 @@ async def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
     with closing(sqlite_file.open_writer(path, steps)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
         assert connection.execute("SELECT * FROM cursors").fetchall() == [
-            ("sink", 0, "from the next schema")
+            ("sink", 0, None, "from the next schema")
         ]
         assert connection.execute("SELECT id FROM events").fetchall() == [(event(1).id,)]
     refused = await refusal_to_open(path)
@@ -193,6 +194,48 @@ async def test_a_journal_of_schema_1_keeps_what_it_holds(tmp_path: Path) -> None
         assert (await journal.watched(said.source)).lines == watch.lines
 
 
+async def test_a_journal_of_schema_2_keeps_what_it_holds(tmp_path: Path) -> None:
+    path, said = tmp_path / "journal.db", event(1)
+    bodies = [b"\xff\x00" * 9_000, b"", b"<third/>"]
+    path.touch()
+    with closing(sqlite_file.open_writer(path, sqlite_file.MIGRATIONS[:2])) as connection:
+        connection.execute(
+            "INSERT INTO events VALUES (7, ?, 1, 'radial-queue', ?, ?, ?, ?)",
+            (said.id, said.source, said.type, said.subject, said.encode()),
+        )
+        connection.execute("INSERT INTO cursors VALUES ('sink', 7)")
+        connection.execute(
+            "INSERT INTO parked VALUES ('sink', 7, 'too long', 3), ('old', 2, '', 4)"
+        )
+        connection.executemany(
+            "INSERT INTO quarantine VALUES (?, 'hook', 'radial', '/webhooks', 1, 2, 3, ?, ?, ?)",
+            [
+                (Refusal(body=body, problems=()).id, b'[{"reason":"no"}]', b'{"a":"b"}', body)
+                for body in bodies
+            ],
+        )
+    async with SqliteJournal(path) as journal:
+        rows = await journal.quarantined()
+        assert [(row.position, row.body, row.size) for row in rows] == [
+            (position, body, len(body)) for position, body in enumerate(bodies, start=1)
+        ]
+        assert (rows[0].times, rows[0].problems) == (3, (Problem(reason="no"),))
+        assert (rows[0].origin, rows[0].attributes) == ("/webhooks", {"a": "b"})
+        assert await journal.orders("sink") == Orders()
+        assert [
+            (row.sink, row.seq, row.reason, row.retrying) for row in await journal.parked()
+        ] == [
+            ("old", 2, "", False),
+            ("sink", 7, "too long", False),
+        ]
+        assert await journal.retry_parked("sink", None) == 1
+        assert (await journal.replay("sink", Range(start=0))).start == 7
+        await journal.append([entry(refusals=[Refusal(body=bodies[2], problems=())])])
+        await journal.discard_quarantined([rows[2].id])
+        await journal.append([entry(refusals=[Refusal(body=bodies[2], problems=())])])
+        assert [row.position > 3 for row in await journal.quarantined()] == [False, False, True]
+
+
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await a_journal(path)
@@ -200,5 +243,7 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
         sqlite_file.open_writer(path, (*sqlite_file.MIGRATIONS, f"{NEXT} DROP TABLE missing;"))
     await a_journal(path)
     with closing(sqlite_file.open_writer(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-        assert len(connection.execute("PRAGMA table_info(cursors)").fetchall()) == 2
+        assert connection.execute("PRAGMA user_version").fetchone() == (
+            len(sqlite_file.MIGRATIONS),
+        )
+        assert len(connection.execute("PRAGMA table_info(cursors)").fetchall()) == 3
