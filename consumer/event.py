@@ -206,7 +206,9 @@ class Event(Struct, frozen=True, kw_only=True):
     """One fact about one order line, as a CloudEvent 1.0 in structured JSON.
 
     `drift` is an extension attribute: the names of elements and attributes that the schemas do
-    not know, comma separated; absent where there are none. `traceparent` likewise.
+    not know, comma separated; absent where there are none. `traceparent` likewise. `replay` is true
+    where a person had the event sent again, and absent otherwise: it says something about the
+    delivery and nothing about the fact, and is never stored.
     """
 
     specversion: Literal["1.0"] = "1.0"
@@ -220,6 +222,7 @@ class Event(Struct, frozen=True, kw_only=True):
     partitionkey: str
     drift: str | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
+    replay: bool | UnsetType = UNSET
     data: Data
 
     def __post_init__(self) -> None:

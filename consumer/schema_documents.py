@@ -25,7 +25,7 @@ CONFIGURATION_ID = "urn:backorder-consumer:configuration:1"
 _DEFS = "#/$defs/"
 _TIMES = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _SIZES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1))
-_LEFT_OUT = {"drift", "traceparent", "changes"}  # where there is nothing to say
+_LEFT_OUT = {"drift", "traceparent", "replay", "changes"}  # where there is nothing to say
 _PARTS: dict[str, type[Struct]] = {"sources": SourceOptions, "sinks": SinkOptions}
 
 

@@ -1,104 +1,17 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
-from consumer.board import Board
-from consumer.dispatcher import Bell, Pump, wants
+from consumer.dispatcher import wants
 from consumer.errors import JournalUnavailable, Refused, Unavailable
 from consumer.model import Record
-from consumer.settings import (
-    BatchSettings,
-    FilterSettings,
-    RetrySettings,
-    SinkOptions,
-)
-from consumer.telemetry import Log, Metrics
+from consumer.settings import BatchSettings, FilterSettings, RetrySettings
 from consumer.testing.builders import entry, event, record
-from consumer.testing.journal import MemoryJournal
 from consumer.values import Duration
+from pumping import Bench, bench, options
 from waiting import until
-
-QUICK = RetrySettings(initial=Duration(0.001), max=Duration(0.005))
-
-
-class ScriptedSink:
-    """A sink that does what `behaviour` says and remembers what went through."""
-
-    name = "scripted"
-
-    def __init__(self) -> None:
-        self.got: list[str] = []
-        self.offered: list[list[int]] = []
-        self.behaviour: Callable[[Sequence[Record]], Mapping[int, str]] = lambda _: {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        pass
-
-    async def deliver(self, batch: Sequence[Record]) -> Mapping[int, str]:
-        self.offered.append([record.seq for record in batch])
-        try:
-            refused = self.behaviour(batch)
-        except Unavailable as error:
-            self.got += [record.id for record in batch[: error.delivered]]
-            raise
-        self.got += [record.id for record in batch if record.seq not in (refused or ())]
-        return refused
-
-    async def check(self) -> Sequence[str]:
-        return []
-
-
-class Bench:
-    """A pump on an in-memory journal."""
-
-    def __init__(self, options: SinkOptions) -> None:
-        self.journal = MemoryJournal()
-        self.sink = ScriptedSink()
-        self.metrics = Metrics()
-        self.board = Board(self.metrics, Log())
-        self.bell = Bell()
-        self.pump = Pump(
-            self.journal,
-            self.sink,
-            options,
-            bell=self.bell,
-            status=self.board.part("sinks.scripted"),
-            metrics=self.metrics,
-            log=Log(),
-        )
-
-    async def append(self, *numbers: int) -> list[str]:
-        events = [event(n) for n in numbers]
-        await self.journal.append([entry(*events)])
-        self.bell.ring()
-        return [one.id for one in events]
-
-    async def cursor(self) -> int:
-        positions = await self.journal.positions()
-        return {cursor.sink: cursor.seq for cursor in positions.cursors}["scripted"]
-
-
-def options(**changes: object) -> SinkOptions:
-    fields: dict[str, object] = {"type": "scripted", "name": "scripted", "retry": QUICK}
-    return SinkOptions(**(fields | changes))  # type: ignore[arg-type]  # the tests pass real fields
-
-
-@asynccontextmanager
-async def bench(chosen: SinkOptions | None = None) -> AsyncIterator[Bench]:
-    one = Bench(chosen or options())
-    await one.journal.enroll({"scripted": True})
-    running = asyncio.create_task(one.pump.run(0))
-    try:
-        yield one
-    finally:
-        one.pump.finish()
-        await asyncio.wait_for(running, 60)
 
 
 async def test_everything_arrives_in_order_and_the_cursor_follows() -> None:
@@ -237,20 +150,8 @@ async def test_a_plug_in_that_breaks_a_promise_is_a_sink_that_is_down(
     assert not await one.journal.parked("scripted")
 
 
-class Told(Log):
-    """Keeps what is said about the journal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outages: list[tuple[str, str]] = []
-
-    def journal_unavailable(self, *, sink: str, reason: str) -> None:
-        self.outages.append((sink, reason))
-
-
 async def test_an_outage_of_the_journal_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench() as one:
-        one.pump._log = told = Told()
         really = one.journal.read
         failures = iter(range(2))
 
@@ -262,7 +163,7 @@ async def test_an_outage_of_the_journal_is_told_once(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(one.journal, "read", read)
         ids = await one.append(1)
         await until(lambda: one.sink.got == ids)
-    assert told.outages == [("scripted", "disk full")]
+    assert one.told.outages == [("scripted", "disk full")]
 
 
 async def test_while_the_journal_fails_what_was_delivered_is_not_delivered_again(

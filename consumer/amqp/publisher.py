@@ -45,7 +45,7 @@ class Letter(NamedTuple):
     type: str
     content_type: str
     timestamp: datetime
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | bool]
     body: bytes
 
 

@@ -1,6 +1,7 @@
 """A sink that publishes to RabbitMQ: an exchange, or one queue.
 
-Each event is one persistent message in CloudEvents structured mode. An event counts as delivered
+Each event is one persistent message in CloudEvents structured mode; one that is offered again has
+the header `replay`, true. An event counts as delivered
 when the broker has confirmed it, that is, has it on disk in a durable queue. Nothing is declared
 unless `declare = "active"` says so. The sink connects when it has something to deliver; waiting
 between attempts is the dispatcher's business.
@@ -120,6 +121,7 @@ class Amqp:
         self._link: Link | None = None
         self._publisher: Publisher | None = None
         self._stuck = ""
+        self._left: Record | None = None
         self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -142,6 +144,7 @@ class Amqp:
             letters.append(_letter(record, key))
         if not letters:
             return refused
+        await self._turn_to(batch[0])
         publisher = await self._ready()
         try:
             await self._retry(publisher, letters)
@@ -149,9 +152,24 @@ class Amqp:
         except Unavailable as trouble:
             stuck = letters[trouble.delivered].id
             self._stuck = stuck if publisher.is_answered else ""
-            raise _stopped(trouble.reason, batch, stuck, refused) from trouble
+            stopped = _stopped(trouble.reason, batch, stuck, refused)
+            self._left = batch[stopped.delivered]
+            raise stopped from trouble
         publisher.forget()
+        self._left = None
         return refused | {seqs[id_]: why for id_, why in returned.items()}
+
+    async def _turn_to(self, first: Record) -> None:
+        """Begin anew where a batch does not go on with what was left of the one before.
+
+        A publisher does not send again what it has under way, or what was confirmed of a batch that
+        got stuck. What is offered once more because a person asked for it has the same ids and is
+        to be sent all the same; the answers to what went out before are lost with the connection.
+        """
+        left, self._left = self._left, first
+        if left is not None and (first.replay != left.replay or first.seq < left.seq):
+            self._stuck = ""
+            await self._hang_up()
 
     async def _retry(self, publisher: Publisher, letters: Sequence[Letter]) -> None:
         """Send what was refused last time before anything behind it.
@@ -256,12 +274,15 @@ def _stopped(
 
 def _letter(record: Record, routing_key: str) -> Letter:
     trace = traceparent(record)
+    headers: dict[str, str | bool] = {"traceparent": trace} if trace else {}
+    if record.replay:
+        headers["replay"] = True
     return Letter(
         id=record.id,
         routing_key=routing_key,
         type=record.type,
         content_type=_CONTENT_TYPE,
         timestamp=record.recorded,
-        headers={"traceparent": trace} if trace else {},
+        headers=headers,
         body=record.body,
     )

@@ -6,13 +6,15 @@ Rules
 2. A line is never torn by another. One batch is written to its end before the next begins, also
    where the delivery was cancelled meanwhile (its events then appear again, as whole lines), and
    where the next is that of another `stdout` sink: there is one standard output for all of them.
-3. Text from upstreams cannot steer a terminal: the short form shows control characters as `?`.
+3. Text from upstreams cannot steer a terminal: the short form shows control characters as `?`, and
+   JSON has them escaped, which says the same.
 
 A reader that went away (`| head`) is `Unavailable`: the other sinks go on, and `/readyz` says why.
 """
 
 import asyncio
 import os
+import re
 import select
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -141,8 +143,20 @@ class _Shown(msgspec.Struct):
 _shown = msgspec.json.Decoder(_Shown)
 
 
+# What JSON leaves as it is and a terminal may obey, in UTF-8: DEL, C1 controls, what changes the
+# direction of text or cannot be seen, line and paragraph separators, the byte order mark.
+_STEERING = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf"
+)
+
+
+def harmless(document: bytes) -> bytes:
+    """JSON that says the same and cannot steer a terminal."""
+    return _STEERING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), document)
+
+
 def _json(record: Record) -> bytes:
-    return record.body + b"\n"
+    return harmless(record.body) + b"\n"
 
 
 def plain(text: str) -> str:
@@ -152,7 +166,7 @@ def plain(text: str) -> str:
 
 def pretty(record: Record) -> str:
     """An event as a short line for people: time, type, source, subject, item and quantity, and what
-    changed, if that is what happened.
+    changed, if that is what happened; and whether it is a replay.
     """
     event = _shown.decode(record.body)
     item, quantity = event.data.line.item or "-", event.data.quantity.backordered or "-"
@@ -160,6 +174,7 @@ def pretty(record: Record) -> str:
     return plain(
         f"{event.time}  {event.type}  {event.source}  {event.subject}  {item}  x{quantity}"
         + (f"  ({changed})" if changed else "")
+        + ("  [replay]" if record.replay else "")
     )
 
 

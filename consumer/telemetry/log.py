@@ -42,6 +42,8 @@ def configure_log(settings: LogSettings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if settings.format == "console":  # JSON escapes whatever cannot be seen
+        shared.append(_printable)
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.format == "json"
@@ -67,6 +69,14 @@ def configure_log(settings: LogSettings) -> None:
         )
     )
     logging.basicConfig(handlers=[library], level=max(level, logging.ERROR), force=True)
+
+
+def _printable(_logger: Any, _method: str, fields: Any) -> Any:
+    """Text from upstreams cannot steer a terminal, nor look like another line."""
+    for name, value in fields.items():
+        if isinstance(value, str) and not value.isprintable():
+            fields[name] = "".join(char if char.isprintable() else "?" for char in value)
+    return fields
 
 
 def _only_the_place(_logger: Any, _method: str, fields: Any) -> Any:
@@ -162,6 +172,38 @@ class Log:
     def parked(self, *, sink: str, seq: int, reason: str) -> None:
         """A sink refused an event for good."""
         self._log.warning("event.parked", sink=sink, seq=seq, reason=reason)
+
+    def sink_paused(self, *, sink: str) -> None:
+        """A sink holds still from now on, because a person wants that."""
+        self._log.warning("sink.paused", sink=sink)
+
+    def sink_resumed(self, *, sink: str) -> None:
+        """A sink that was paused goes on."""
+        self._log.info("sink.resumed", sink=sink)
+
+    def replay_begun(
+        self, *, sink: str, start: int, end: int, done: int, source: str | None
+    ) -> None:
+        """A sink gets events again, or goes on with that behind `done`."""
+        self._log.info(
+            "replay.begun", sink=sink, start=start, end=end, done=done, **_known(source=source)
+        )
+
+    def replay_ended(self, *, sink: str, start: int, end: int, done: int) -> None:
+        """A replay is through, or a person ended it at `done`."""
+        self._log.info("replay.ended", sink=sink, start=start, end=end, done=done)
+
+    def ordered(self, *, sink: str, order: str, **what: object) -> None:
+        """A person wants something of a sink: hold still, go on, take events again."""
+        self._log.warning("sink.ordered", sink=sink, order=order, **what)
+
+    def retried(self, *, id: str, result: str, events: int) -> None:
+        """A person had a quarantined payload tried again."""
+        self._log.warning("quarantine.retried", id=id, result=result, events=events)
+
+    def discarded(self, *, what: str, **which: object) -> None:
+        """A person threw something away for good."""
+        self._log.warning("discarded", what=what, **which)
 
     def pruned(self, *, events: int) -> None:
         """Retention removed events."""

@@ -13,6 +13,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
+    ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.exposition import generate_latest
@@ -72,6 +73,11 @@ class Metrics:
             "backorder_webhook_answers_total",
             "Answers of the public listener, by HTTP status.",
             ["status"],
+            registry=registry,
+        )
+        self.cut_off = Counter(
+            "backorder_webhook_cut_off_total",
+            "Connections of the public listener that were cut off to make room for others.",
             registry=registry,
         )
         self.unsettled = Gauge(
@@ -176,6 +182,18 @@ class Metrics:
         self.parked = Counter(
             "backorder_parked_total", "Events a sink refused for good.", ["sink"], registry=registry
         )
+        self.redelivered = Counter(
+            "backorder_redelivered_total",
+            "Events a sink has taken once more, because a person asked for that.",
+            ["sink"],
+            registry=registry,
+        )
+        self.paused = Gauge(
+            "backorder_sink_paused",
+            "1 where a person has the sink hold still.",
+            ["sink"],
+            registry=registry,
+        )
         self.in_park = Gauge(
             "backorder_parked_size", "Parked events now.", ["sink"], registry=registry
         )
@@ -211,6 +229,12 @@ class Metrics:
             buckets=_LAG_SECONDS,
             registry=registry,
         )
+        self.tasks = Gauge(
+            "backorder_tasks", "Tasks of the event loop that have not ended.", registry=registry
+        )
+        self.threads = Gauge("backorder_threads", "Threads of the interpreter.", registry=registry)
+        # Memory, processor time and file descriptors, where the system has /proc.
+        ProcessCollector(namespace="backorder", registry=registry)
 
     def expect(
         self, sources: Collection[str], sinks: Collection[str], polled: Collection[str] = ()
@@ -222,9 +246,11 @@ class Metrics:
         for counter in (self.events, self.duplicates, self.quarantined, self.drift):
             for source in sources:
                 counter.labels(source)
-        for counter in (self.delivered, self.retries, self.parked):
+        for counter in (self.delivered, self.redelivered, self.retries, self.parked):
             for sink in sinks:
                 counter.labels(sink)
+        for sink in sinks:
+            self.paused.labels(sink)
         for part in (
             *(f"sources.{name}" for name in sources),
             *(f"sinks.{name}" for name in sinks),

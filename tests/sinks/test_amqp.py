@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from consumer.amqp import AmqpTls
+from consumer.dispatcher import marked
 from consumer.errors import Unavailable
 from consumer.model import Record
 from consumer.simulators.broker import PrivateBroker
@@ -122,6 +123,19 @@ async def test_an_event_is_a_persistent_message_with_its_properties(
     assert first.timestamp == plain.recorded
     assert first.app_id == "backorder-consumer"
     assert (first.headers, second.headers) == ({}, {"traceparent": trace})
+
+
+async def test_a_replay_says_so_in_a_header_and_in_its_body(amqp_url: str, unique: str) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    batch = [marked(record(1)), marked(record(2, event(2, traceparent=trace)))]
+    async with rabbit(amqp_url) as peer, sink(amqp_url, queue=unique) as outgoing:
+        await peer.queue(unique)
+        await outgoing.deliver([record(3)])
+        await outgoing.deliver(batch)
+        _, first, second = await peer.all(unique)
+    assert first.headers == {"replay": True}
+    assert second.headers == {"replay": True, "traceparent": trace}
+    assert (first.message_id, first.body) == (batch[0].id, batch[0].body)
 
 
 async def test_events_larger_than_a_frame_arrive_whole(amqp_url: str, unique: str) -> None:
@@ -236,6 +250,36 @@ async def test_a_refusal_waits_until_it_can_be_told(amqp_url: str, unique: str) 
             await queue.bind(exchange, "unknown")
             assert set(await outgoing.deliver([long, lost])) == {1}
         await exchange.delete()
+
+
+async def test_what_a_failed_batch_got_through_is_sent_again_in_a_replay(
+    amqp_url: str, unique: str
+) -> None:
+    """The broker's confirms for the first copies say nothing about what a person asked for."""
+    batch = with_cleared(3)
+    async with rabbit(amqp_url) as peer, half_bound(peer, unique) as exchange:
+        async with sink(amqp_url, exchange=unique) as outgoing:
+            with pytest.raises(Unavailable, match="could not route") as caught:
+                await outgoing.deliver(batch)
+            assert caught.value.delivered == 2
+            for last in (2, 5):
+                again = [marked(each) for each in (batch[0], batch[1], *batch[3:])][:last]
+                assert await outgoing.deliver(again) == {}
+            with pytest.raises(Unavailable, match="could not route"):
+                await outgoing.deliver([marked(each) for each in batch[1:]])
+            assert await outgoing.deliver([marked(batch[1])]) == {}, "another replay"
+            await (await peer.channel.get_queue(unique)).bind(exchange, "radial.cleared")
+            assert await outgoing.deliver(batch[2:]) == {}
+        got = [(m.message_id, bool(m.headers.get("replay"))) for m in await peer.all(unique)]
+    one, two, three, four, five = ids(batch)
+    assert got == [
+        *((each, False) for each in (one, two, four, five)),
+        *((each, True) for each in (one, two)),
+        *((each, True) for each in (one, two, four, five)),
+        *((each, True) for each in (two, four, five)),
+        (two, True),
+        *((each, False) for each in (three, four, five)),
+    ]
 
 
 @pytest.mark.parametrize("unroutable", ["retry", "park"])

@@ -18,7 +18,7 @@ import pytest
 
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.sinks.file import File, FileOptions, rotation
-from consumer.testing.sinks import Outlet, SinkSuite, records
+from consumer.testing.sinks import Outlet, SinkSuite, records, replay
 from consumer.values import Duration, Size
 
 LINE = len(records(1, 1)[0].body) + 1
@@ -87,6 +87,14 @@ async def test_a_line_is_an_event(path: Path) -> None:
         await archive.deliver(records(1, 2))
     assert path.read_bytes() == b"".join(record.body + b"\n" for record in records(1, 2))
     assert path.stat().st_mode & 0o007 == 0, "events hold personal data"
+
+
+async def test_a_replay_says_so_in_its_line(path: Path) -> None:
+    async with sink(path) as archive:
+        await archive.deliver(records(1, 1))
+        await archive.deliver(replay(1, 1))
+    said = [json.loads(line).get("replay") for line in path.read_bytes().splitlines()]
+    assert said == [None, True]
 
 
 async def test_directories_are_made(tmp_path: Path) -> None:

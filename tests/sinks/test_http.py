@@ -20,7 +20,7 @@ from aiohttp import web
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.sinks.http import Http, HttpOptions
 from consumer.testing import builders
-from consumer.testing.sinks import RefusingOutlet, RefusingSinkSuite, records
+from consumer.testing.sinks import RefusingOutlet, RefusingSinkSuite, records, replay
 from consumer.values import Duration, Secret, parse_value
 from consumer.web import Tls
 
@@ -181,6 +181,29 @@ async def test_a_batch_is_one_signed_request(receiver: Receiver) -> None:
     assert json.loads(body) == [json.loads(record.body) for record in records(1, 3)]
     assert standardwebhooks.Webhook(SECRET).verify(body, dict(request.headers))
     assert request.headers["webhook-id"] == again.headers["webhook-id"]
+
+
+@pytest.mark.parametrize("batched", [False, True])
+async def test_a_replay_says_so_in_a_header_and_in_its_bodies(
+    receiver: Receiver, batched: bool
+) -> None:
+    async with http(receiver, batched=batched) as sink:
+        await sink.deliver(records(1, 2))
+        await sink.deliver(replay(1, 2))
+    before, after = receiver.requests[0], receiver.requests[-1]
+    assert "Backorder-Replay" not in before[0].headers
+    assert after[0].headers["Backorder-Replay"] == "true"
+    events = json.loads(after[1])
+    assert all(event["replay"] is True for event in (events if batched else [events]))
+    assert standardwebhooks.Webhook(SECRET).verify(after[1], dict(after[0].headers))
+
+
+async def test_a_request_that_holds_more_than_a_replay_is_none(receiver: Receiver) -> None:
+    async with http(receiver, batched=True) as sink:
+        await sink.deliver([*replay(1, 1), *records(2, 2)])
+    ((request, body),) = receiver.requests
+    assert "Backorder-Replay" not in request.headers
+    assert [event.get("replay") for event in json.loads(body)] == [True, None]
 
 
 async def test_connections_are_used_again(receiver: Receiver) -> None:

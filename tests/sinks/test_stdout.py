@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from consumer.dispatcher import marked
 from consumer.event import Line, Quantity
 from consumer.sinks.stdout import Stdout, StdoutOptions
 from consumer.testing import builders
@@ -189,14 +190,16 @@ async def test_the_short_form_is_for_people_and_steers_no_terminal(
     batch = [
         builders.record(1, builders.event(1, data=data)),
         builders.record(2, builders.event(2, data=builders.data(line=Line(), quantity=Quantity()))),
+        marked(builders.record(3)),
     ]
     async with Stdout(StdoutOptions(type="stdout", name="out", format="pretty")) as sink:
         await sink.deliver(batch)
-    first, second = capfd.readouterr().out.splitlines()
+    first, second, third = capfd.readouterr().out.splitlines()
     assert first == (
         "2016-07-13T13:47:54Z  backorder.opened  /radial/TMS_US  000000000001/1  73-?[2Jé?  x2.5"
     )
     assert second.endswith("000000000002/1  -  x-")
+    assert third.endswith("000000000003/1  73-00000003  x1  [replay]")
 
 
 async def test_check_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,14 @@ from consumer.web import Tls, check_headers
 # Standard Webhooks asks for 24 bytes or more; some receivers hand out 16.
 _SHORTEST_KEY = 16
 
-_OURS = ("content-type", "content-length", "host", "transfer-encoding", "traceparent")
+_OURS = (
+    "content-type",
+    "content-length",
+    "host",
+    "transfer-encoding",
+    "traceparent",
+    "backorder-replay",
+)
 
 
 class HttpOptions(SinkOptions, frozen=True, kw_only=True):
@@ -44,6 +51,9 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
             usable = False
         if not usable:
             raise ValueError('url must be like "https://host/path"')
+        named = {name.lower() for name in self.headers}
+        if "authorization" in named and "@" in urlsplit(self.url.reveal()).netloc:
+            raise ValueError("headers: Authorization is what the credentials in url become")
         for key in ("secret", "previous_secret"):
             if len(value := getattr(self, key)) and signing_key(value) is None:
                 raise ValueError(f"{key} must be whsec_ and the base64 of at least 16 random bytes")

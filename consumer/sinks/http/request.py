@@ -1,8 +1,10 @@
 """Building a request: structured CloudEvents, signed by Standard Webhooks.
 
 `webhook-id` is the event's id, in every attempt, so that a receiver can drop repetitions; for a
-batch it is a digest of the ids in it. The signature covers id, timestamp and body, under every key
-in use: while rotating there are two, and a receiver needs to know only one of them.
+batch it is a digest of the ids in it. In a replay it is the same as well: whoever wants such a
+repetition looks for the header `Backorder-Replay`, or for `replay` in the event. The signature
+covers id, timestamp and body, under every key in use: while rotating there are two, and a receiver
+needs to know only one of them.
 
 Sources: the Standard Webhooks specification (standardwebhooks.com); CloudEvents HTTP binding
 1.0.2, sections 3.2 (structured) and 3.3 (batched content mode).
@@ -24,7 +26,7 @@ def single(records: Sequence[Record], keys: Sequence[bytes]) -> tuple[bytes, Map
     headers = _headers(record.id, "application/cloudevents+json", record.body, keys)
     if trace := traceparent(record):
         headers["traceparent"] = trace
-    return record.body, headers
+    return record.body, headers | _replay(records)
 
 
 def together(records: Sequence[Record], keys: Sequence[bytes]) -> tuple[bytes, Mapping[str, str]]:
@@ -32,7 +34,12 @@ def together(records: Sequence[Record], keys: Sequence[bytes]) -> tuple[bytes, M
     body = b"[" + b",".join(record.body for record in records) + b"]"
     ids = "\n".join(record.id for record in records).encode()
     id_ = hashlib.sha256(ids).hexdigest()[:32]
-    return body, _headers(id_, "application/cloudevents-batch+json", body, keys)
+    headers = _headers(id_, "application/cloudevents-batch+json", body, keys)
+    return body, headers | _replay(records)
+
+
+def _replay(records: Sequence[Record]) -> dict[str, str]:
+    return {"Backorder-Replay": "true"} if all(record.replay for record in records) else {}
 
 
 def _headers(id_: str, content_type: str, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
