@@ -18,6 +18,7 @@ import click
 
 from consumer import __version__
 from consumer.cli import cli
+from consumer.cli.table import plain
 from consumer.errors import ConfigurationError, ConsumerError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -80,18 +81,33 @@ def _told(error: Exception) -> int:
             error.show()
             return error.exit_code
         case ConfigurationError():
-            click.echo(error, err=True)
+            for mistake in error.mistakes:
+                click.echo(plain(f"{error.file}: {mistake}"), err=True)
             return MISUSED
         case ConsumerError():
-            click.echo(f"error: {error}", err=True)
+            click.echo(plain(f"error: {error}"), err=True)
             return FAILED
-    traceback.print_exception(error)
+    _tell_places(error)
     click.echo(
         f"error: this is a bug in backorder-consumer {__version__}; please report it with the"
         " lines above",
         err=True,
     )
     return FAILED
+
+
+def _tell_places(error: BaseException) -> None:
+    """Show where something happened that this program did not foresee, and where that came from.
+
+    Not its words: they may quote a message, and standard error is the daemon's log.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        _tell_places(cause)
+        click.echo("which led to:", err=True)
+    click.echo("Traceback (most recent call last):", err=True)
+    click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
+    click.echo(type(error).__name__, err=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ the journal, and where the journal fails it simply comes again.
 """
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -15,6 +16,8 @@ from consumer.ports import Journal
 from consumer.telemetry import Log, Metrics
 
 _RETENTION_EVERY = 60.0
+_PART_OF_RETENTION = 10  # a short retention is kept more often, or it would not be short
+_RETENTION_AT_MOST_EVERY = 1.0
 _LOOP_LOOKED_AT_EVERY = 0.5
 
 
@@ -30,7 +33,8 @@ async def keep_retention(
         if removed:
             metrics.pruned.inc(removed)
             log.pruned(events=removed)
-        await asyncio.sleep(_RETENTION_EVERY)
+        often = max(_RETENTION_AT_MOST_EVERY, retention / _PART_OF_RETENTION)
+        await asyncio.sleep(min(_RETENTION_EVERY, often))
 
 
 def _before(retention: float) -> datetime:
@@ -42,8 +46,13 @@ def _before(retention: float) -> datetime:
 
 
 async def watch_loop(metrics: Metrics) -> None:
-    """Measure how late timers run: a loop that is late answers no heartbeat."""
+    """Measure how late timers run, and count tasks and threads.
+
+    A loop that is late answers no heartbeat; tasks or threads that grow in number are a leak.
+    """
     while True:
         due = monotonic() + _LOOP_LOOKED_AT_EVERY
         await asyncio.sleep(_LOOP_LOOKED_AT_EVERY)
         metrics.loop_lag.observe(max(0.0, monotonic() - due))
+        metrics.tasks.set(len(asyncio.all_tasks()))
+        metrics.threads.set(threading.active_count())

@@ -34,7 +34,7 @@ from consumer.retry import Backoff
 from consumer.settings import IntakeSettings, PrivacySettings
 from consumer.telemetry import Log, Metrics
 from consumer.telemetry.commits import Commits
-from consumer.understanding import entry_of, refused_whole
+from consumer.understanding import entry_of, entry_within, refused_whole, stumbled
 from consumer.validation import Schemas
 
 _PATIENCE = Backoff(initial=0.2, most=10.0)
@@ -157,9 +157,9 @@ class Intake:
         except Exception as error:
             self._log.bug(where="journal", error=error)
             if any(entry.watch for entry in entries):  # no message that could be set aside
-                raise _NotKept(_stumbled(error)) from error
+                raise _NotKept(stumbled(error)) from error
             if len(entries) == 1:
-                return await self._append_refused(entries[0], _stumbled(error))
+                return await self._append_refused(entries[0], stumbled(error))
         kept: list[Entry] = []
         outcomes: list[Outcome] = []
         for entry in entries:
@@ -243,15 +243,13 @@ class Intake:
 
     def _understand(self, message: Message) -> Entry:
         """One message as what the journal shall hold of it. Never raises; runs on any thread."""
-        if len(message.body) > self._settings.max_message:
-            return refused_whole(message, f"larger than {self._settings.max_message} bytes")
-        try:
-            return entry_of(message, self._schemas.examine(message.body), self._privacy)
-        except Exception as error:  # noqa: BLE001 - rule 2: a bug of ours must not stop the queue
-            self._log.bug(where="intake", error=error)
-            return refused_whole(message, _stumbled(error))
+        return entry_within(
+            message,
+            self._schemas,
+            privacy=self._privacy,
+            most=self._settings.max_message,
+            on_bug=self._bug,
+        )
 
-
-def _stumbled(error: Exception) -> str:
-    """A reason that quotes nothing: the error's text may hold what a person wrote."""
-    return f"this program failed on it ({type(error).__name__})"
+    def _bug(self, error: Exception) -> None:
+        self._log.bug(where="intake", error=error)

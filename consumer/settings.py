@@ -79,12 +79,15 @@ class WebhooksSettings(Section, frozen=True, kw_only=True):
     """`[webhooks]`: the public listener that upstreams post to; starts where a source needs it.
 
     `max_body` bounds both the bytes received and what they decompress to. `timeout` bounds the
-    time one request may take to arrive.
+    time one request may take to arrive. Above `max_connections` whoever has kept us waiting longest
+    for a request is cut off, or a newcomer is answered 503; where the process may not have so many
+    files open, there are fewer.
     """
 
     listen: Text = "127.0.0.1:8080"
     max_body: Size = Size(10 << 20)
     timeout: PositiveDuration = PositiveDuration(30)
+    max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None
 
@@ -193,10 +196,12 @@ class RetrySettings(Section, frozen=True, kw_only=True):
     """`retry`: waits grow from `initial` to `max`. `attempts` = 0 tries for ever.
 
     With another number an event is parked after that many attempts, and the sink goes on.
+    The longest wait, and an attempt that hangs, keep within the 30 seconds in which a sink goes on
+    once its receiver is back.
     """
 
     initial: Duration = Duration(0.5)
-    max: Duration = Duration(60)
+    max: Duration = Duration(10)
     attempts: Annotated[int, Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:

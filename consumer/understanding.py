@@ -5,7 +5,7 @@ otherwise make a thousand times its size of them, since each event repeats what 
 An order of many short lines makes up to some ten times its size of events, 4 kB for each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from consumer.errors import Refused
@@ -14,7 +14,7 @@ from consumer.model import Entry, Kind, Message, Problem, Refusal
 from consumer.normalisation import normalise
 from consumer.privacy import protect
 from consumer.settings import PrivacySettings
-from consumer.validation import Examination
+from consumer.validation import Examination, Schemas
 from consumer.validation.events import document
 
 _ALWAYS = 8 << 20  # bytes of events from any message: 999 lines, the most of an order, of 8 kB
@@ -41,6 +41,33 @@ def entry_of(message: Message, found: Examination, privacy: PrivacySettings) -> 
         refusals=refusals,
         unreadable=found.unreadable,
     )
+
+
+def entry_within(
+    message: Message,
+    schemas: Schemas,
+    *,
+    privacy: PrivacySettings,
+    most: int,
+    on_bug: Callable[[Exception], None],
+) -> Entry:
+    """What becomes of a message of at most so many bytes; never raises, and runs on any thread.
+
+    A larger one is refused unread. `on_bug` is told of what our own code stumbles over; the message
+    is refused then, so that it does not come round again and again.
+    """
+    if len(message.body) > most:
+        return refused_whole(message, f"larger than {most} bytes")
+    try:
+        return entry_of(message, schemas.examine(message.body), privacy)
+    except Exception as error:  # noqa: BLE001 - see above
+        on_bug(error)
+        return refused_whole(message, stumbled(error))
+
+
+def stumbled(error: Exception) -> str:
+    """A reason that quotes nothing: the error's text may hold what a person wrote."""
+    return f"this program failed on it ({type(error).__name__})"
 
 
 def refused_whole(message: Message, reason: str, kind: Kind = "backorder") -> Entry:

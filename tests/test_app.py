@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer import app
-from consumer.app import Daemon
+from consumer.app import Daemon, daemon
 from consumer.errors import Unusable
 from consumer.ports import Ground
 from consumer.settings import AdminSettings, JournalSettings, LogSettings, Settings
@@ -38,7 +37,7 @@ async def logged(
 ) -> Sequence[Mapping[str, str]]:
     """What a daemon with these sources logs until one of them ends it."""
     configure_log(LogSettings())
-    monkeypatch.setattr(app, "build_sources", lambda _: sources)
+    monkeypatch.setattr(daemon, "build_sources", lambda _: sources)
     settings = Settings(
         file="c.toml",
         journal=JournalSettings(url=f"sqlite:{directory / 'journal.db'}"),

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -76,6 +77,26 @@ async def test_a_loop_that_is_held_up_is_seen(monkeypatch: pytest.MonkeyPatch) -
     watching = asyncio.create_task(housekeeping.watch_loop(metrics))
     await until(lambda: b"backorder_loop_lag_seconds_count 0.0" not in metrics.render())
     await ended(watching)
+
+
+async def test_tasks_and_threads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "_LOOP_LOOKED_AT_EVERY", 0.001)
+    metrics = Metrics()
+    counted = partial(metrics.registry.get_sample_value, "backorder_tasks")
+    watching = asyncio.create_task(housekeeping.watch_loop(metrics))
+    await until(lambda: (counted() or 0) > 0)
+    alone = counted() or 0
+    more = [asyncio.create_task(asyncio.sleep(60)) for _ in range(5)]
+    await until(lambda: counted() == alone + 5)
+    for task in (watching, *more):
+        await ended(task)
+    assert (metrics.registry.get_sample_value("backorder_threads") or 0) >= 1
+
+
+def test_what_the_process_takes_is_told() -> None:
+    told = Metrics().registry.get_sample_value
+    assert (told("backorder_process_resident_memory_bytes") or 0) > 1 << 20
+    assert (told("backorder_process_open_fds") or 0) > 0
 
 
 async def test_a_retention_longer_than_the_calendar_keeps_everything() -> None:

@@ -1,29 +1,15 @@
-"""The admin listener: `/healthz`, `/readyz` and `/metrics`.
+"""What machines ask: is it alive, may it be sent work, and its numbers."""
 
-Probes are open to whoever reaches the listener, since an orchestrator carries no token; they hold
-names from the configuration and reasons, never a secret. Everything else asks for the token where
-one is set.
-"""
-
-import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-from aiohttp import web
-from msgspec import Struct, json
+from msgspec import Struct
 
+from consumer.admin.answers import Text
 from consumer.board import PartState
-from consumer.errors import Unusable
-from consumer.settings import AdminSettings
-from consumer.values import join_listen, split_listen
+from consumer.repair import RepairableJournal, Repairs
 
-_OPEN = frozenset({"/healthz", "/readyz"})
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-# Nothing an operator sends here has a body worth more.
-_LARGEST_BODY = 1 << 16
-_SECONDS_TO_FINISH = 2.0
+_METRICS = "; version=0.0.4; charset=utf-8"
 
 
 class Readiness(Struct, frozen=True, kw_only=True):
@@ -33,79 +19,26 @@ class Readiness(Struct, frozen=True, kw_only=True):
     parts: Mapping[str, PartState]
 
 
-class Admin:
-    """Serves while it is entered; `readiness` and `metrics` are asked at each request."""
+class Desk(Struct, frozen=True, kw_only=True):
+    """What handlers work with; the first two are asked at each request."""
 
-    def __init__(
-        self,
-        settings: AdminSettings,
-        *,
-        readiness: Callable[[], Awaitable[Readiness]],
-        metrics: Callable[[], Awaitable[bytes]],
-    ) -> None:
-        self._settings = settings
-        self._readiness = readiness
-        self._metrics = metrics
-        self.address = settings.listen
-
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._authorise])
-        app.on_response_prepare.append(_name_no_software)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._render_metrics)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=_SECONDS_TO_FINISH, handle_signals=False
-        )
-        await self._runner.setup()
-        host, port = split_listen(self._settings.listen)
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise Unusable(
-                f"[admin] listen = {self._settings.listen!r}: {error.strerror or error}",
-                "Choose a free address, or stop what uses this one",
-            ) from error
-        host, port = self._runner.addresses[0][:2]
-        self.address = join_listen(host, port)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._runner.cleanup()
-
-    @web.middleware
-    async def _authorise(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        token = self._settings.token.reveal()
-        if token and request.path not in _OPEN:
-            scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-            given = given.strip() if scheme.lower() == "bearer" else ""
-            if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
-                raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
-        return await handler(request)
-
-    async def _healthz(self, _request: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        readiness = await self._readiness()
-        return web.Response(
-            status=200 if readiness.ready else 503,
-            body=json.format(json.encode(readiness), indent=2),
-            content_type="application/json",
-        )
-
-    async def _render_metrics(self, _request: web.Request) -> web.Response:
-        body = await self._metrics()
-        return web.Response(body=body, headers={"Content-Type": _METRICS_TYPE})
+    readiness: Callable[[], Awaitable[Readiness]]
+    metrics: Callable[[], Awaitable[bytes]]
+    journal: RepairableJournal
+    repairs: Repairs
+    document: Mapping[str, Any]
 
 
-async def _name_no_software(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "backorder-consumer"
+async def healthz(_desk: Desk) -> Text:
+    """200 while the event loop turns, whatever else is wrong."""
+    return Text(b"ok\n")
+
+
+async def readyz(desk: Desk) -> Readiness:
+    """200 where the daemon may be sent work, else 503; with the state of every part."""
+    return await desk.readiness()
+
+
+async def metrics(desk: Desk) -> Text:
+    """Every number of the daemon as Prometheus reads it."""
+    return Text(await desk.metrics(), _METRICS)

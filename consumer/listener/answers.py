@@ -13,7 +13,7 @@ from aiohttp import web
 
 from consumer.ports import Reply
 
-_SERVER = {"Server": "backorder-consumer"}  # aiohttp would name itself and its version
+SERVER = "backorder-consumer"  # aiohttp would name itself and its version
 _LOWEST_PROBLEM = 400
 
 
@@ -53,7 +53,7 @@ def response(reply: Reply, headers: Mapping[str, str] | None = None) -> web.Resp
         status=reply.status,
         body=msgspec.json.encode(document),
         content_type=content_type,
-        headers={**_SERVER, **(headers or {})},
+        headers={"Server": SERVER, **(headers or {})},
     )
     if reply.retry_after is not None:
         answer.headers["Retry-After"] = str(math.ceil(max(0.0, reply.retry_after)))

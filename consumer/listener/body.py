@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from consumer.listener.answers import Rejection
@@ -59,11 +59,12 @@ class Memory:
 
 async def receive(request: web.BaseRequest, limit: int, take: Callable[[int], None]) -> bytes:
     """The body as received, at most `limit` bytes of it; the caller bounds the time."""
+    _require_plain_framing(request)
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    await _invite(request)
     received = bytearray()
     try:
+        await _invite(request)
         async for chunk in request.content.iter_any():
             if len(received) + len(chunk) > limit:
                 raise _too_large(limit)
@@ -86,10 +87,23 @@ async def inflate(body: bytes, encoding: str, limit: int, take: Callable[[int], 
     return plain
 
 
+def _require_plain_framing(request: web.BaseRequest) -> None:
+    """Refuse what a proxy in front may frame otherwise than we do (RFC 9112, sections 6.1, 11.2).
+
+    aiohttp has refused most of it: a length beside chunks, several lengths, chunks that come first.
+    """
+    codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
+    if codings and request.version < HttpVersion11:
+        raise Rejection(HTTPStatus.BAD_REQUEST, "there are no chunks in HTTP/1.0")
+    if codings and codings.strip().lower() != "chunked":
+        detail = "this Transfer-Encoding is not understood; send chunked, or a Content-Length"
+        raise Rejection(HTTPStatus.NOT_IMPLEMENTED, detail)
+
+
 async def _invite(request: web.BaseRequest) -> None:
     """Answer `Expect: 100-continue`: the request has passed all that can be seen so far."""
     expected = request.headers.get("Expect", "").lower()
-    if not expected or request.version < (1, 1):
+    if not expected or request.version < HttpVersion11:
         return
     if expected != "100-continue":
         raise Rejection(HTTPStatus.EXPECTATION_FAILED, "only 100-continue can be expected here")

@@ -1,41 +1,37 @@
 """The server: connections, routes, and one way for every request.
 
 A request passes in this order, and the first stop that it fails answers: is the listener open
-(503), who is asking (401), is there such a path (404), is it a POST (405), does the body arrive
-whole (400), within its bounds (413) and in time (408), is its signature right (401), can it be
-decompressed (415, 400). Only then the source's handler sees it. What a media type is worth is for
-the handler to say: it knows what it can read.
+(503), is it HTTP/1 (505), who is asking (401), is there such a path (404), is it a POST (405), does
+the body arrive whole (400, 501), within its bounds (413) and in time (408), is its signature right
+(401), can it be decompressed (415, 400). Only then the source's handler sees it. What a media type
+is worth is for the handler to say: it knows what it can read.
 
 A sender that does not even finish its headers, or says nothing on an open connection, is cut off
-after the same `timeout`.
+after the same `timeout`. How many connections there may be is the business of the door.
 """
 
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Self
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from consumer.errors import Unusable
 from consumer.event import valid_traceparent
 from consumer.listener.answers import Rejection, rejected, response
 from consumer.listener.auth import gate
 from consumer.listener.body import Memory, inflate, receive
+from consumer.listener.connection import Connection, OnError
+from consumer.listener.door import Door
 from consumer.ports import Posted, Reply
 from consumer.settings import TlsSettings, WebhooksSettings
 from consumer.values import join_listen, split_listen
 
 Handler = Callable[[Posted], Awaitable[Reply]]
 OnAnswer = Callable[[int], None]
-OnError = Callable[[BaseException], None]
-
-# Seconds for which the rest of a refused body is read and thrown away, so that its sender gets to
-# read our answer instead of a reset connection (RFC 9112, section 9.6).
-_LINGER = 2.0
 
 # Seconds for connections to say goodbye, after every request is done.
 _GOODBYE = 0.25
@@ -43,6 +39,7 @@ _GOODBYE = 0.25
 # Seconds that requests under way get when the listener closes, where nobody says otherwise.
 _GRACE = 5.0
 
+_VERSIONS = (HttpVersion10, HttpVersion11)
 _KEPT_HEADERS = ("Content-Type", "Content-Encoding", "User-Agent")
 _LONGEST_KEPT = 200
 
@@ -53,7 +50,9 @@ class Listener:
     Serves while it is entered as an asynchronous context manager; entering raises `Unusable` where
     the address or the certificates cannot be used. Routes may be added before and meanwhile.
 
-    `on_error` is told about every unexpected exception of a handler, whose sender gets a bare 500.
+    `on_error` is told about every unexpected exception of a handler, whose sender gets a bare 500;
+    `on_answer` about the status of each answer, `on_cut_off` about each connection that was cut off
+    to make room for another.
     `grace`: seconds that requests under way may take to finish when the listener closes.
     """
 
@@ -63,10 +62,12 @@ class Listener:
         *,
         on_error: OnError | None = None,
         on_answer: OnAnswer = lambda _: None,
+        on_cut_off: Callable[[], None] = lambda: None,
         grace: Callable[[], float] = lambda: _GRACE,
     ) -> None:
         self._settings = settings
         self._on_answer = on_answer
+        self._on_cut_off = on_cut_off
         self._on_error = on_error or _tell_the_loop
         self._grace = grace
         self._gate = gate(settings.auth)
@@ -89,8 +90,7 @@ class Listener:
     @property
     def port(self) -> int:
         """The port in use, also where port 0 was asked for; only while the listener is open."""
-        port: int = self._acceptor.sockets[0].getsockname()[1]
-        return port
+        return self._door.port
 
     @property
     def address(self) -> str:
@@ -102,14 +102,19 @@ class Listener:
     # --- opening and closing -----------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        timeout = float(self._settings.timeout)
         tls = server_context(self._settings.tls) if self._settings.tls else None
-        self._server = _Server(self._on_error, self._respond, timeout)
-        host, port = split_listen(self._settings.listen)
+        self._server = web.Server(self._respond)
+        self._door = Door(
+            self._connection,
+            most=self._settings.max_connections,
+            timeout=self._settings.timeout,
+            tls=tls,
+            turned_away=partial(self._on_answer, HTTPStatus.SERVICE_UNAVAILABLE),
+            cut_off=self._on_cut_off,
+            on_error=self._on_error,
+        )
         try:
-            self._acceptor = await asyncio.get_running_loop().create_server(
-                self._server, host, port, ssl=tls, ssl_handshake_timeout=timeout if tls else None
-            )
+            await self._door.open(*split_listen(self._settings.listen))
         except OSError as error:
             raise Unusable(
                 f"cannot listen on {self._settings.listen}: {error.strerror or error}",
@@ -121,7 +126,7 @@ class Listener:
         # New requests on open connections get 503 from now on: their senders come again.
         self._closing = True
         # No new connections.
-        self._acceptor.close()
+        await self._door.close()
         try:
             # What is under way may be waiting for its commit, and deserves its answer.
             if self._active:
@@ -132,8 +137,10 @@ class Listener:
                 task.cancel()
             self._server.pre_shutdown()
             await self._server.shutdown(_GOODBYE)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._acceptor.wait_closed(), _GOODBYE)
+            self._door.clear()
+
+    def _connection(self) -> Connection:
+        return Connection(self._server, self._door, self._on_error, self._settings.timeout)
 
     # --- one request -------------------------------------------------------------------------
 
@@ -151,6 +158,7 @@ class Listener:
             answer = rejected(Rejection(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
         finally:
             self._active.discard(task)
+            _connection_of(request).request_is_answered()
         if self._closing:
             answer.force_close()
         self._on_answer(answer.status)
@@ -160,6 +168,9 @@ class Listener:
         if self._closing:
             detail = "the listener is closing; nothing was kept, send this again"
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=5)
+        if request.version not in _VERSIONS:
+            detail = "only HTTP/1.1 and HTTP/1.0 are spoken here"
+            raise Rejection(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, detail)
         self._gate.admit(request.headers)
         handler = self._find(request)
         with self._memory.share() as take:
@@ -183,6 +194,7 @@ class Listener:
         except TimeoutError as error:
             detail = f"the body did not arrive within {self._settings.timeout:g} seconds"
             raise Rejection(HTTPStatus.REQUEST_TIMEOUT, detail) from error
+        _connection_of(request).request_is_here()
         self._gate.verify(headers, received)
         body = await inflate(received, headers.get("Content-Encoding", ""), limit, take)
         return Posted(
@@ -198,10 +210,18 @@ def _attributes(request: web.BaseRequest) -> Mapping[str, str]:
     kept = {name.lower(): request.headers.get(name, "") for name in _KEPT_HEADERS}
     kept["remote"] = request.remote or ""
     return {
-        name: value.encode("ascii", "replace").decode()[:_LONGEST_KEPT]
-        for name, value in kept.items()
-        if value
+        name: "".join(map(_seen, value[:_LONGEST_KEPT])) for name, value in kept.items() if value
     }
+
+
+def _seen(char: str) -> str:
+    """A character that can be read, or `?`."""
+    return char if char.isascii() and char.isprintable() else "?"
+
+
+def _connection_of(request: web.BaseRequest) -> Connection:
+    assert isinstance(request.protocol, Connection)  # noqa: S101 - the door makes no others
+    return request.protocol
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -225,59 +245,3 @@ def _tell_the_loop(error: BaseException) -> None:
     asyncio.get_running_loop().call_exception_handler(
         {"message": "a webhook handler failed", "exception": error}
     )
-
-
-# --- aiohttp's part --------------------------------------------------------------------------
-
-
-class _Server(web.Server):
-    """aiohttp's server, with connections that answer problems as we do."""
-
-    def __init__(
-        self,
-        on_error: OnError,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        timeout: float,
-    ) -> None:
-        super().__init__(handler)
-        self._on_error = on_error
-        self._timeout = timeout
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._on_error, self._timeout)
-
-
-class _Connection(web.RequestHandler):
-    """aiohttp's connection, without its log, its error pages and its decompression."""
-
-    __slots__ = ("_on_error",)
-
-    def __init__(self, server: web.Server, on_error: OnError, timeout: float) -> None:
-        self._on_error = on_error
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=timeout,  # also bounds the time for the headers
-            lingering_time=_LINGER,
-            auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type]  # None is how aiohttp is told to have none
-        )
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - aiohttp's signature
-    ) -> web.StreamResponse:
-        """Answer what could not even be parsed; aiohttp's message quotes it, ours does not."""
-        if exc is not None and not isinstance(exc, HttpProcessingError):
-            self._on_error(exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun already")
-        return rejected(Rejection(HTTPStatus(status), "this is not a valid HTTP/1.1 request"))
-
-    def log_exception(self, *args: object, **kw: object) -> None:
-        """Tell the listener's owner instead of writing a log."""
-        error = kw.get("exc_info")
-        self._on_error(error if isinstance(error, BaseException) else RuntimeError(*args))

@@ -1,6 +1,6 @@
 """Bodies of every kind and size: what is read and what is refused.
 
-What they cost is measured on a whole daemon, in `end_to_end/test_memory.py`.
+What they cost is measured on a whole daemon, in `faults/test_memory.py`.
 """
 
 import asyncio

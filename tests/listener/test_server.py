@@ -168,7 +168,7 @@ async def test_closing_lets_requests_under_way_finish() -> None:
         under_way = asyncio.ensure_future(session.post(url))
         await taken.wait()
         closing = asyncio.ensure_future(listener.__aexit__(None, None, None))
-        await until(lambda: not listener._acceptor.is_serving())
+        await until(lambda: listener._door._sockets[0].fileno() == -1)
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.post(url)
         assert not closing.done()

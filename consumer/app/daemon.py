@@ -1,4 +1,4 @@
-"""The daemon: the only place where its parts are put together.
+"""The daemon: its parts put together, started, stopped and watched.
 
 It starts journal, sinks, dispatcher, intake, listener, sources, and stops in the reverse order,
 each step for its reason: sources stop taking, so that nothing new comes; the listener lets the
@@ -10,53 +10,30 @@ way, and `run` raises why: it is never left half alive.
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from consumer import __version__, plugins
-from consumer.admin.probes import Admin, Readiness
-from consumer.board import UNUSED, Board, PartState
+from consumer import __version__
+from consumer.admin import Admin
+from consumer.app.building import build_sinks, build_sources, load_schemas
+from consumer.app.operators import Operators
+from consumer.board import UNUSED, Board
 from consumer.config import journal_path
 from consumer.dispatcher import Bell, Pump
-from consumer.errors import JournalUnavailable, Unusable
+from consumer.errors import Unusable
 from consumer.housekeeping import keep_retention, watch_loop
 from consumer.intake import Intake
 from consumer.journal.sqlite import SqliteJournal
 from consumer.listener import Listener
 from consumer.polling import PollOptions
-from consumer.ports import Ground, Sink, Source
+from consumer.ports import Ground
 from consumer.settings import Settings
 from consumer.surveyor import Surveyor
 from consumer.telemetry import Log, Metrics
 from consumer.validation import Schemas
-
-# A probe of the journal is a synced write: asked more often, the last answer stands.
-_PROBE_LASTS = 2.0
-
-# HTTP statuses from here on tell a sender that nothing was taken.
-_REFUSED = 400
-_SECONDS_BETWEEN_LINES = 60.0
-
-
-def build_sources(settings: Settings) -> list[Source]:
-    """Every configured source, connected to nothing yet."""
-    classes = plugins.sources()
-    return [classes[options.type](options) for options in settings.sources]
-
-
-def build_sinks(settings: Settings) -> list[Sink]:
-    """Every configured sink, connected to nothing yet."""
-    classes = plugins.sinks()
-    return [classes[options.type](options) for options in settings.sinks]
-
-
-def load_schemas(settings: Settings) -> Schemas:
-    """The schema set that payloads are validated against."""
-    directory = Path(settings.schemas.directory) if settings.schemas.directory else None
-    return Schemas.load(directory, strict=settings.schemas.strict)
+from consumer.workshop import Workshop
 
 
 class Daemon:
@@ -75,36 +52,45 @@ class Daemon:
         self._log = Log()
         self._board = Board(self._metrics, self._log)
         self._bell = Bell()
-        self._tell_again: dict[int, float] = {}
+        self._pumps: dict[str, Pump] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._not_running: str | None = "starting"
         self._deadline = 0.0
-        self._probe_again = 0.0
-        self._journal_state = PartState(ok=True)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; raises whatever killed a part."""
         journal = SqliteJournal(journal_path(self._settings.journal.url))
         async with journal as self._journal, AsyncExitStack() as stack:
-            await self._assemble(stack)
+            operators = self._operators()
+            await self._assemble(stack, operators)
             self._log.started(
                 version=__version__,
                 sources=[source.name for source in self._sources],
                 sinks=[sink.name for sink in self._sinks],
             )
-            self._not_running = None
+            operators.not_running = None
             try:
                 await self._until_stopped(stop)
             finally:
-                self._not_running = "stopping"
+                operators.not_running = "stopping"
                 self._deadline = monotonic() + self._settings.stop.grace
         self._log.stopped()
 
-    async def _assemble(self, stack: AsyncExitStack) -> None:
+    def _operators(self) -> Operators:
+        sinks = [sink.name for sink in self._sinks]
+        return Operators(self._journal, sinks, self._board, self._metrics, self._log)
+
+    async def _assemble(self, stack: AsyncExitStack, operators: Operators) -> None:
         """Start every part; leaving `stack` stops them in the reverse order."""
         settings = self._settings
         schemas = await asyncio.to_thread(load_schemas, settings)
-        admin = Admin(settings.admin, readiness=self._readiness, metrics=self._render_metrics)
+        admin = Admin(
+            settings.admin,
+            readiness=operators.readiness,
+            metrics=operators.render_metrics,
+            journal=self._journal,
+            repairs=self._workshop(schemas),
+            on_error=partial(self._bug, "admin"),
+        )
         await stack.enter_async_context(admin)
         self._log.listening(what="admin", address=admin.address)
         for sink in self._sinks:
@@ -123,8 +109,9 @@ class Daemon:
         await stack.enter_async_context(self._housekeeping())
         listener = Listener(
             settings.webhooks,
-            on_error=self._bug_in_listener,
-            on_answer=self._answered,
+            on_error=partial(self._bug, "listener"),
+            on_answer=operators.answered,
+            on_cut_off=self._metrics.cut_off.inc,
             grace=partial(self._time_left, share=0.5),
         )
         surveys = Surveyor(
@@ -139,6 +126,25 @@ class Daemon:
             [scope for options in settings.sources for scope in getattr(options, "scopes", ())],
         )
         await stack.enter_async_context(self._sourcing(intake, listener, surveys))
+
+    def _workshop(self, schemas: Schemas) -> Workshop:
+        return Workshop(
+            self._journal,
+            schemas,
+            privacy=self._settings.privacy,
+            intake=self._settings.intake,
+            ordered=self._reconsider,
+            committed=self._bell.ring,
+            log=self._log,
+        )
+
+    def _reconsider(self, sink: str) -> None:
+        """Tell a sink's pump, if it has one, that something else is wanted."""
+        if sink in self._pumps:
+            self._pumps[sink].reconsider()
+
+    def _bug(self, where: str, error: BaseException) -> None:
+        self._log.bug(where=where, error=error)
 
     # --- its parts ---------------------------------------------------------------------------
 
@@ -166,7 +172,7 @@ class Daemon:
         cursors = await self._journal.enroll(
             {name: chosen.start == "oldest" for name, chosen in options.items()}
         )
-        pumps, runs = [], []
+        runs = []
         for sink in self._sinks:
             pump = Pump(
                 self._journal,
@@ -177,12 +183,12 @@ class Daemon:
                 metrics=self._metrics,
                 log=self._log,
             )
-            pumps.append(pump)
+            self._pumps[sink.name] = pump
             runs.append(self._spawn(f"sinks.{sink.name}", pump.run(cursors[sink.name])))
         try:
             yield
         finally:
-            for pump in pumps:
+            for pump in self._pumps.values():
                 pump.finish()
             await self._end(runs, within=self._time_left())
 
@@ -262,41 +268,3 @@ class Daemon:
             self._log.part_down(task.get_name(), str(error))
         elif error is not None:
             self._log.bug(where=task.get_name(), error=error)
-
-    # --- what operators see ------------------------------------------------------------------
-
-    async def _readiness(self) -> Readiness:
-        journal = await self._probe_journal()
-        state = PartState(ok=self._not_running is None, reason=self._not_running)
-        return Readiness(
-            ready=journal.ok and state.ok,
-            parts={"daemon": state, "journal": journal, **self._board.parts},
-        )
-
-    async def _probe_journal(self) -> PartState:
-        if monotonic() >= self._probe_again:
-            try:
-                await self._journal.probe()
-            except JournalUnavailable as error:
-                self._journal_state = PartState(ok=False, reason=error.reason)
-            else:
-                self._journal_state = PartState(ok=True)
-            self._probe_again = monotonic() + _PROBE_LASTS
-        return self._journal_state
-
-    async def _render_metrics(self) -> bytes:
-        with suppress(JournalUnavailable):  # the gauges keep what was known last
-            positions = await self._journal.positions()
-            self._metrics.observe(positions, {sink.name for sink in self._sinks})
-        return self._metrics.render()
-
-    def _answered(self, status: int) -> None:
-        """Count what a sender was told; one that is turned away is worth a line, not a flood."""
-        self._metrics.answers.labels(str(status)).inc()
-        now = monotonic()
-        if status >= _REFUSED and now >= self._tell_again.get(status, 0.0):
-            self._tell_again[status] = now + _SECONDS_BETWEEN_LINES
-            self._log.webhook_refused(status=status)
-
-    def _bug_in_listener(self, error: BaseException) -> None:
-        self._log.bug(where="listener", error=error)
