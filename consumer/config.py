@@ -10,7 +10,7 @@ program is started in; only the path of a `KEY_file` is relative to the configur
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -94,6 +94,24 @@ def glance(path: Path, *, environ: Mapping[str, str]) -> Glance:
         else []
     )
     return Glance(journal.url, [name for name in names if isinstance(name, str)])
+
+
+def excerpt(path: Path, *, environ: Mapping[str, str], tables: Collection[str]) -> Settings:
+    """The settings of some `tables`, everything else as if the file did not have it.
+
+    ConfigurationError as from `load`. Other tables may be mistaken, or name secrets that the
+    environment does not have: a command that repairs needs none of them.
+    """
+    document, lines = _parsed(_text(path), str(path))
+    decoder = Decoder(lines, environ, path.parent)
+    sections: dict[str, Any] = {
+        field.name: decoder.table(field.type, document[field.name], (field.name,))
+        for field in msgspec.structs.fields(Settings)
+        if field.name in tables and field.name in document
+    }
+    if decoder.mistakes:
+        raise ConfigurationError(str(path), decoder.mistakes)
+    return Settings(file=str(path), **sections)
 
 
 def _text(path: Path) -> str:

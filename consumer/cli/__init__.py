@@ -28,7 +28,11 @@ COMMANDS = {
     "backorders": Entry("consumer.cli.backorders:backorders", "Order lines now on backorder."),
     "poll": Entry("consumer.cli.poll:poll", "Ask MVET or CINX now, and print what changed."),
     "cinx": Entry("consumer.cli.cinx:cinx", "CINX's update template."),
-    "sinks": Entry("consumer.cli.sinks:sinks", "Position and lag of every sink."),
+    "quarantine": Entry(
+        "consumer.cli.quarantine:quarantine", "What could not be understood; another try."
+    ),
+    "parked": Entry("consumer.cli.parked:parked", "What a sink refused for good; another try."),
+    "sinks": Entry("consumer.cli.sinks:sinks", "Where every sink is; pause it, send it again."),
     "simulate": Entry("consumer.cli.simulate:simulate", "A stand-in upstream to develop against."),
     "schema": Entry("consumer.cli.schema:schema", "JSON Schema of events or configuration."),
 }

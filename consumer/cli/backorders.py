@@ -11,6 +11,7 @@ import msgspec
 from consumer.cli import table
 from consumer.cli.options import Chosen, journal_options, journal_to_read, require_source
 from consumer.model import Backorder, utc_now
+from consumer.sinks.stdout import harmless
 
 _TITLES = (
     "ORDER",
@@ -74,7 +75,7 @@ async def _show(
         click.echo(f"only the first {limit} are shown; --limit shows more", err=True)
     if as_json:
         for line in lines:
-            click.echo(msgspec.json.encode(line))
+            click.echo(harmless(msgspec.json.encode(line)))
         return
     now = utc_now()
     table.show(_TITLES, [_row(line, now) for line in lines], empty="nothing is on backorder")

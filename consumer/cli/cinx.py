@@ -11,6 +11,7 @@ from consumer.cli import table
 from consumer.cli.options import config_option, load_settings
 from consumer.errors import Unusable
 from consumer.settings import Settings
+from consumer.sinks.stdout import harmless
 from consumer.sources.cinx import CinxOptions
 from consumer.sources.cinx.lookup import update_template
 
@@ -55,7 +56,7 @@ def template(
     options = _options(load_settings(config), source)
     found = asyncio.run(update_template(options, organisation))
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        click.echo(harmless(msgspec.json.encode(found)))
         return
     rows = list(_rows(found))
     table.show(_TITLES, rows, empty="the template names no fields")

@@ -11,7 +11,7 @@ import msgspec
 from consumer.cli.options import Chosen, journal_options, journal_to_read, require_source
 from consumer.event import timestamp
 from consumer.model import Record
-from consumer.sinks.stdout import pretty
+from consumer.sinks.stdout import harmless, pretty
 
 # What the journal counts with.
 _LARGEST = (1 << 63) - 1
@@ -78,11 +78,10 @@ async def _show(
                 await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def _as_json(record: Record) -> str:
-    return msgspec.json.encode(
-        {
-            "seq": record.seq,
-            "recorded": timestamp(record.recorded),
-            "event": msgspec.Raw(record.body),
-        }
-    ).decode()
+def _as_json(record: Record) -> bytes:
+    line = {
+        "seq": record.seq,
+        "recorded": timestamp(record.recorded),
+        "event": msgspec.Raw(record.body),
+    }
+    return harmless(msgspec.json.encode(line))

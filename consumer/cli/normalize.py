@@ -23,6 +23,7 @@ from consumer.model import Problem, utc_now
 from consumer.normalisation import cinx, mvet
 from consumer.normalisation.cinx_envelope import read_list
 from consumer.normalisation.polled import POLLED, Row, subject
+from consumer.sinks.stdout import harmless
 from consumer.understanding import understand
 from consumer.validation import Schemas
 
@@ -165,7 +166,7 @@ def normalize(
             continue
         events, problems = events_of(content)
         for event in events:
-            click.echo(event.encode())
+            click.echo(harmless(event.encode()))
         for problem in problems:
             click.echo(located(file, problem), err=True)
             worst = max(worst, INVALID)

@@ -29,10 +29,10 @@ schemas_option = click.option(
 def read(files: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
     """Each file's name and content; None, after a line on standard error, if it is unreadable.
 
-    The name is as it can be printed: that of a file may hold bytes which are no text.
+    The name is as it can be printed: that of a file may hold bytes which are no text, or are more.
     """
     for file in files:
-        name = click.format_filename(file)
+        name = plain(click.format_filename(file))
         try:
             content = _content(file)
         except OSError as error:

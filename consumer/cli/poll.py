@@ -12,7 +12,7 @@ from consumer.cli.options import config_option, load_settings
 from consumer.poll_now import Round, poll_options, polling
 from consumer.polling import keep_polling
 from consumer.settings import Settings
-from consumer.sinks.stdout import pretty
+from consumer.sinks.stdout import harmless, pretty
 from consumer.telemetry import configure_log
 
 _FAILED = 1
@@ -105,7 +105,7 @@ class _Told:
 async def _show(found: Round, *, as_json: bool) -> None:
     count = 0
     async for record in found.events:
-        click.echo(record.body if as_json else pretty(record))
+        click.echo(harmless(record.body) if as_json else pretty(record))
         count += 1
     if found.note:
         click.echo(table.plain(found.note), err=True)

@@ -18,6 +18,12 @@ def _config_schema() -> dict[str, Any]:
     )
 
 
+def _openapi_document() -> dict[str, Any]:
+    from consumer.admin import openapi_document
+
+    return openapi_document()
+
+
 def _usable(types: Mapping[str, type[Any]]) -> Mapping[str, type[Any]]:
     """The types that can be imported; the others are named on standard error."""
     usable = {}
@@ -32,16 +38,19 @@ def _usable(types: Mapping[str, type[Any]]) -> Mapping[str, type[Any]]:
 DOCUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "event": event_schema,
     "config": _config_schema,
+    "openapi": _openapi_document,
 }
 
 
 @click.command()
 @click.argument("document", type=click.Choice(list(DOCUMENTS)))
 def schema(document: str) -> None:
-    """Print a JSON Schema (2020-12), generated from the code.
+    """Print a document that is generated from the code.
 
-    `event` describes the events that sinks get, `config` the configuration file with every
-    installed type of source and sink: editors complete and check TOML files with it.
+    `event` and `config` are JSON Schemas (2020-12): of the events that sinks get, and of the
+    configuration file with every installed type of source and sink, with which editors complete
+    and check TOML files. `openapi` is the OpenAPI 3.1 document of the admin listener, which a
+    daemon also answers at /api/v1/openapi.json.
 
     \b
     Exit status: 0.
@@ -50,6 +59,7 @@ def schema(document: str) -> None:
     Examples:
       backorder-consumer schema event > event.schema.json
       backorder-consumer schema config > consumer.schema.json
+      backorder-consumer schema openapi > admin.openapi.json
     """
     text = msgspec.json.format(msgspec.json.encode(DOCUMENTS[document]()), indent=2)
     click.echo(text)

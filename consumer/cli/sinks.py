@@ -1,6 +1,7 @@
-"""`sinks`: where every sink is in the journal."""
+"""`sinks`: where every sink is in the journal, and what persons want of it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -8,20 +9,37 @@ import click
 import msgspec
 
 from consumer.cli import table
-from consumer.cli.options import journal_options, journal_to_read
+from consumer.cli.options import (
+    MomentType,
+    Place,
+    journal_options,
+    journal_to_read,
+    place_to_repair,
+    require_sink,
+    waiting_options,
+)
+from consumer.cli.replays import cancel_replay, follow, order, tell
+from consumer.event import timestamp
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Cursor, Positions, utc_now
+from consumer.repair import Range, Repairs
+from consumer.settings import LogSettings
+from consumer.telemetry import configure_log
 
-_TITLES = ("SINK", "POSITION", "PENDING", "LAG", "PARKED")
+_TITLES = ("SINK", "POSITION", "PENDING", "LAG", "PARKED", "PAUSED", "REPLAY")
+_FAILED = 1
+_INTERRUPTED = 130
+_SEQ = click.IntRange(0, (1 << 63) - 1)  # what the journal counts with
 
 
 @click.group()
 def sinks() -> None:
-    """Look at the sinks.
+    """Look at the sinks, have one hold still, or send it events again.
 
     \b
-    Example:
+    Examples:
       backorder-consumer sinks list -c consumer.toml
+      backorder-consumer sinks replay warehouse --since 2h -c consumer.toml
     """
 
 
@@ -32,7 +50,9 @@ def list_(config: Path | None, journal: str | None, *, as_json: bool) -> None:
     """Show position and lag of every sink that the journal knows.
 
     POSITION is the last sequence number a sink has passed, PENDING how many events lie behind it,
-    LAG the age of the oldest of them, PARKED how many events the sink refused for good.
+    LAG the age of the oldest of them, PARKED how many events the sink refused for good, PAUSED
+    since when a person has it hold still, REPLAY how far it is with what it gets once more, and
+    where that ends.
 
     \b
     Exit status: 0, 1 where the journal cannot be read, 2 unusable configuration.
@@ -58,6 +78,144 @@ async def _positions(opened: SqliteJournal) -> Positions:
 
 
 def _row(cursor: Cursor, now: datetime) -> tuple[object, ...]:
-    since = cursor.oldest_pending
-    lag = table.span(now - since) if since else "0s"
-    return (cursor.sink, cursor.seq, cursor.pending, lag, cursor.parked)
+    since, replay = cursor.oldest_pending, cursor.replay
+    return (
+        cursor.sink,
+        cursor.seq,
+        cursor.pending,
+        table.span(now - since) if since else "0s",
+        cursor.parked,
+        timestamp(cursor.paused.replace(microsecond=0)) if cursor.paused else None,
+        f"{replay.done}/{replay.end}" if replay else None,
+    )
+
+
+# --- hold still, go on -----------------------------------------------------------------------
+
+
+@sinks.command()
+@click.argument("name")
+@journal_options
+def pause(config: Path | None, journal: str | None, *, name: str) -> None:
+    """Have the sink NAME hold still, until it is resumed.
+
+    It finishes what it has in hand. What comes meanwhile waits in the journal, also when the daemon
+    is restarted, and is not removed by the retention. Works on a journal at rest, and with -c FILE
+    beside a running daemon.
+
+    \b
+    Exit status: 0, 1 where there is no such sink, 2 unusable configuration.
+
+    \b
+    Example:
+      backorder-consumer sinks pause warehouse -c consumer.toml
+    """
+    _change(place_to_repair(config, journal), name, lambda repairs: repairs.pause(name))
+    click.echo(f"{name} is paused, until `sinks resume {name}`")
+
+
+@sinks.command()
+@click.argument("name")
+@journal_options
+def resume(config: Path | None, journal: str | None, *, name: str) -> None:
+    """Have the paused sink NAME go on where it was.
+
+    \b
+    Exit status: 0, 1 where there is no such sink, 2 unusable configuration.
+
+    \b
+    Example:
+      backorder-consumer sinks resume warehouse -c consumer.toml
+    """
+    _change(place_to_repair(config, journal), name, lambda repairs: repairs.resume(name))
+    click.echo(f"{name} is not paused any more")
+
+
+def _change(place: Place, name: str, change: Callable[[Repairs], Awaitable[None]]) -> None:
+    configure_log(LogSettings(level="error"))  # what there is to say is said here
+
+    async def changed() -> None:
+        from consumer.repair_now import repairing
+
+        async with repairing(*place) as bench:
+            await require_sink(bench.journal, name)
+            await change(bench.repairs)
+
+    asyncio.run(changed())
+
+
+# --- once more -------------------------------------------------------------------------------
+
+
+@sinks.command()
+@click.argument("name")
+@journal_options
+@click.option("--from", "start", type=_SEQ, metavar="SEQ", help="From this event on.")
+@click.option(
+    "--since",
+    type=MomentType(),
+    metavar="TIME",
+    help="From what was recorded at this moment on: 2026-11-22T08:00:00Z, or 2h (ago).",
+)
+@click.option("--to", "end", type=_SEQ, metavar="SEQ", help="To this event.  [default: all]")
+@click.option("--source", metavar="SOURCE", help="Only events of this configured source.")
+@click.option("--cancel", is_flag=True, help="End the replay that NAME has, wherever it is.")
+@waiting_options
+@click.pass_context
+def replay(
+    context: click.Context,
+    config: Path | None,
+    journal: str | None,
+    *,
+    name: str,
+    start: int | None,
+    since: datetime | None,
+    end: int | None,
+    source: str | None,
+    cancel: bool,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Send events that the sink NAME has had to it once more.
+
+    They are marked as a replay, so that the receiver can tell, and go before what is pending.
+    Beside a running daemon this waits for the end; Ctrl-C stops waiting and not the replay. On a
+    journal at rest the daemon sends them when it runs the next time. A sink has one replay at a
+    time.
+
+    \b
+    Exit status: 0, 1 where there is no such sink or nothing to send, or it did not happen in time
+    (it happens later then), 2 wrong use or unusable configuration.
+
+    \b
+    Examples:
+      backorder-consumer sinks replay warehouse --since 2h -c consumer.toml
+      backorder-consumer sinks replay warehouse --from 1200 --to 1300 --source mvet --no-wait
+      backorder-consumer sinks replay warehouse --cancel
+    """
+    if [start is not None, since is not None, cancel].count(True) != 1:
+        raise click.UsageError("give one of --from, --since and --cancel")
+    if cancel and (end, source) != (None, None):
+        raise click.UsageError(
+            "--cancel ends all of a replay: it goes with neither --to nor --source"
+        )
+    place = place_to_repair(config, journal)
+    configure_log(LogSettings(level="error"))
+    if cancel:
+        asyncio.run(cancel_replay(place, name))
+        return
+    try:
+        wanted = Range(start=start, since=since, end=end, source=source)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    made = asyncio.run(order(place, name, wanted))
+    through = True
+    try:
+        tell(made)
+        if made.running and wait:
+            through = asyncio.run(follow(place, made, patience=timeout))
+    except KeyboardInterrupt:
+        click.echo(f"the replay goes on; `sinks replay {name} --cancel` would end it", err=True)
+        context.exit(_INTERRUPTED)
+    if not through:
+        context.exit(_FAILED)

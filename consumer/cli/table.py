@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import click
 
-from consumer.sinks.stdout import plain
+from consumer.sinks.stdout import harmless, plain
 
-__all__ = ["plain", "show", "span"]
+__all__ = ["counted", "harmless", "plain", "show", "span"]
 
 
 def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -42,6 +42,11 @@ def span(length: timedelta) -> str:
     )
     first = next((place for place, (_, count) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count}{unit}" for unit, count in parts[first : first + 2])
+
+
+def counted(number: int, thing: str) -> str:
+    """So many of a thing: `1 event`, `2 events`."""
+    return f"{number} {thing if number == 1 else thing + 's'}"
 
 
 def _text(cell: object) -> str:

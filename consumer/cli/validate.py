@@ -15,8 +15,10 @@ from consumer.cli.payloads import (
     read,
     schemas_option,
 )
+from consumer.cli.table import plain
 from consumer.errors import SchemasUnusable
 from consumer.model import Problem
+from consumer.sinks.stdout import harmless
 from consumer.validation import Examination, Schemas
 
 
@@ -86,7 +88,7 @@ def drift_of(examination: Examination) -> Sequence[str]:
 def _text(file: str, examination: Examination, problems: Sequence[Problem]) -> str:
     if problems:
         return "\n".join(located(file, problem) for problem in problems)
-    drift = ", ".join(drift_of(examination))
+    drift = plain(", ".join(drift_of(examination)))
     return f"{file}: valid{f' (not in the schemas: {drift})' if drift else ''}"
 
 
@@ -101,4 +103,4 @@ def _json(file: str, problems: Sequence[Problem], drift: Sequence[str]) -> bytes
         "errors": errors,
         "drift": drift,
     }
-    return msgspec.json.encode(report)
+    return harmless(msgspec.json.encode(report))

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from consumer.admin.probes import Admin, Readiness
+from consumer.admin import Admin, Readiness
 from consumer.journal.sqlite import SqliteJournal
 from consumer.settings import AdminSettings
 from consumer.simulators.cinx import CinxServer
@@ -18,6 +18,7 @@ from consumer.simulators.cinx_world import CinxWorld
 from consumer.simulators.mvet import MvetServer
 from consumer.simulators.mvet_world import MvetWorld
 from consumer.testing.builders import entry, event
+from consumer.testing.journal import MemoryJournal
 from program import Call, Done
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "consumer.example.toml"
@@ -301,7 +302,14 @@ async def test_connect_tells_of_a_daemon_that_listens_already(good: Path, progra
     async def ready() -> Readiness:
         return Readiness(ready=True, parts={})
 
-    async with Admin(AdminSettings(listen="127.0.0.1:0"), readiness=ready, metrics=nothing) as here:
+    listener = Admin(
+        AdminSettings(listen="127.0.0.1:0"),
+        readiness=ready,
+        metrics=nothing,
+        journal=MemoryJournal(),
+        repairs=None,  # type: ignore[arg-type]  # nothing is repaired here
+    )
+    async with listener as here:
         text = good.read_text().replace("127.0.0.1:0", here.address, 1)
         good.write_text(text)
         done = await asyncio.to_thread(program, "check", "--connect", "-c", good)

@@ -188,7 +188,7 @@ def test_sinks_list_tells_position_and_lag(call: Call, journal: str) -> None:
     assert (cursors["warehouse"]["seq"], cursors["warehouse"]["pending"]) == (0, 3)
     shown = call("sinks", "list", "--journal", journal).out.splitlines()
     assert shown[0] == "journal: events 1 to 3"
-    assert shown[2].split() == ["archive", "3", "0", "0s", "1"]
+    assert shown[2].split() == ["archive", "3", "0", "0s", "1", "-", "-"]
 
 
 @pytest.mark.parametrize("command", [["events"], ["backorders"], ["sinks", "list"]])

@@ -4,6 +4,7 @@ import jsonschema
 import pytest
 
 from consumer import plugins
+from consumer.admin import openapi_document
 from consumer.schema_documents import config_schema, event_schema
 from program import Call
 
@@ -22,6 +23,12 @@ def test_the_configuration_schema_knows_the_installed_types(call: Call) -> None:
     assert document == config_schema(
         plugins.option_types(plugins.sources()), plugins.option_types(plugins.sinks())
     )
+
+
+def test_the_admin_document_is_printed(call: Call) -> None:
+    done = call("schema", "openapi")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out) == openapi_document()
 
 
 def test_a_broken_plug_in_is_left_out_with_a_warning(call: Call, broken_plugin: str) -> None:
