@@ -14,11 +14,14 @@ IMAGE ?= backorder-consumer
 PYTHON_IMAGE ?= docker.io/library/python:3.13-slim
 CONTAINER_TOOL ?= docker
 ARGS ?=
+# Most tests wait for something: three at a time keep two cores busy. Each worker has a broker of
+# its own.
+IN_PARALLEL ?= --numprocesses 3 --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench setup lint format lock image image-test clean
+.PHONY: help run test reliability fuzz audit bench soak setup lint format lock image image-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,10 +33,24 @@ run: $(VENV)/.project ## run the demo until Ctrl-C; ARGS="--for 30s" ends it by 
 
 test: lint ## lint, check types and layers, run all tests; ARGS="-k webhook" for some of them
 	@sh deploy/prepare.sh broker required
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
+
+reliability: $(VENV)/.dev $(VENV)/.project ## the fault tests at full length, about an hour; ARGS="-k power"
+	@sh deploy/prepare.sh broker required
+	@BACKORDER_TESTS=long exec $(BIN)/python -m pytest --timeout 3600 $(or $(ARGS),tests/faults)
+
+fuzz: $(VENV)/.fuzz ## breed hostile input until Ctrl-C; ARGS="messages -max_total_time=600"
+	@exec $(BIN)/python tests/fuzz/coverage_guided.py $(or $(ARGS),messages)
+
+audit: $(VENV)/.dev ## look for known vulnerabilities in what the program needs (asks a service)
+	@exec $(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 bench: $(VENV)/.project ## run the benchmarks; ARGS="pollers --strict" fails where a target is missed
 	@exec $(BIN)/python -m benchmarks $(or $(ARGS),pollers)
+
+soak: $(VENV)/.dev $(VENV)/.project ## load and faults for 10 minutes: does anything grow? ARGS="--for 60s"
+	@sh deploy/prepare.sh broker required
+	@exec $(BIN)/python -m benchmarks soak $(ARGS)
 
 lint: setup ## linters, formatting, types, import layers
 	$(BIN)/python -m ruff check
@@ -63,13 +80,17 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(VENV)/.fuzz: $(VENV)/.project requirements-fuzz.lock
+	@$(PIP) install --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
 $(VENV)/.project: $(VENV)/.runtime pyproject.toml consumer/__init__.py
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # --- lock files --------------------------------------------------------------------------------
 
-# Three files, one set of versions: what development needs is resolved first and binds the others.
+# Four files, one set of versions: what development needs is resolved first and binds the others.
 # The files name no package index: each machine uses the one that its pip is configured with.
 COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --annotation-style line --no-emit-index-url --no-emit-find-links \
@@ -80,6 +101,8 @@ lock: setup ## resolve the lock files again; UPGRADE=1 takes the newest versions
 	$(COMPILE) --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraints requirements-dev.lock --output-file requirements-build.lock \
 		--group pyproject.toml:build
+	$(COMPILE) --constraints requirements-dev.lock --output-file requirements-fuzz.lock \
+		--group pyproject.toml:fuzz
 
 # --- the container image -----------------------------------------------------------------------
 
