@@ -89,6 +89,7 @@ def furnish(home: Path, configuration: str) -> dict[str, str]:
         "RABBITMQ_MNESIA_BASE": home / "data",
         "RABBITMQ_LOG_BASE": home / "log",
         "RABBITMQ_PID_FILE": home / "node.pid",
+        "ERL_CRASH_DUMP": os.devnull,  # or else it would lie about where the program was started
         "RABBITMQ_CONFIG_FILE": home / "rabbitmq.conf",
         "RABBITMQ_CONF_ENV_FILE": home / "environment.conf",
         "RABBITMQ_ENABLED_PLUGINS_FILE": home / "enabled_plugins",
