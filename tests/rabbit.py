@@ -74,6 +74,21 @@ async def counts(broker: PrivateBroker, queue: str) -> tuple[int, int]:
     return next((int(row[1]), int(row[2])) for row in rows if row[0] == queue)
 
 
+async def ids_in(url: str, queue: str) -> list[str]:
+    """Take everything out of a queue that nobody else uses; the ids of the messages, in order."""
+    ids: list[str] = []
+    async with rabbit(url) as peer:
+        waiting = await peer.ready(queue)
+        source = await peer.channel.get_queue(queue)
+        if waiting:
+            async with source.iterator(no_ack=True) as messages:
+                async for message in messages:
+                    ids.append(message.message_id or "")
+                    if len(ids) == waiting:
+                        break
+    return ids
+
+
 async def remembered(broker: PrivateBroker) -> None:
     """Have the broker write down which queues there are.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import UTC, datetime
@@ -138,6 +139,29 @@ async def test_a_peer_that_never_answers() -> None:
         port = server.sockets[0].getsockname()[1]
         url = f"amqp://guest:guest@127.0.0.1:{port}/"
         assert "no answer in time" in await trouble(url, connect_timeout=0.1)
+
+
+async def test_a_tls_peer_that_froze_costs_no_more_than_the_patience() -> None:
+    """It does not answer the goodbye of TLS either, which would be waited for half a minute."""
+    authority, over = trustme.CA(), asyncio.Event()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def frozen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert isinstance(writer.transport, asyncio.Transport)
+        writer.transport.pause_reading()
+        await over.wait()
+        writer.transport.abort()
+
+    with authority.cert_pem.tempfile() as ca:
+        async with await asyncio.start_server(frozen, "127.0.0.1", 0, ssl=context) as server:
+            url = f"amqps://guest:guest@localhost:{server.sockets[0].getsockname()[1]}/"
+            try:
+                async with asyncio.timeout(10):
+                    said = await trouble(url, connect_timeout=0.2, tls=AmqpTls(ca=ca))
+            finally:
+                over.set()
+    assert "no answer in time" in said
 
 
 async def test_a_peer_that_speaks_something_else() -> None:

@@ -41,9 +41,17 @@ class _Connection(Connection):
 
     READER_CLOSE_TIMEOUT = _CLOSE_TIMEOUT
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, url: URL, **kwargs: Any) -> None:
+        self._transports = LenientTransports()
+        super().__init__(url, transport_factory=self._transports, **kwargs)
         self._clearing: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_connection_was_stuck(self) -> bool:
+        """Whether the peer gave no sign of life for too long; the driver's name for it."""
+        patience = (self.heartbeat_timeout + 1) * self.HEARTBEAT_GRACE_MULTIPLIER
+        silence = self.loop.time() - self._transports.heard
+        return silence > patience and super().is_connection_was_stuck
 
     def _on_reader_done(self, task: "asyncio.Task[Any]") -> None:
         """The driver starts a task here that clears up, and forgets it."""
@@ -205,14 +213,14 @@ class Dialer:
         where = f"{url.host}:{url.port or _PORTS[url.scheme]}"
         tls = self._settings.tls or AmqpTls()
         context = _trust(tls, where) if url.scheme == "amqps" else None
-        server_name = tls.server_name or None if context else None
+        # TLS by itself would wait half a minute for the goodbye of a peer that is frozen.
+        more = {"server_hostname": tls.server_name or None, "ssl_shutdown_timeout": _CLOSE_TIMEOUT}
         name, beat = self._settings.name, str(self._settings.heartbeat)
         with translated(where, connecting=True):
             connection = _Connection(
                 url.update_query(name=name, heartbeat=beat),
                 context=context,
-                transport_factory=LenientTransports(),
-                server_hostname=server_name,
+                **(more if context else {}),
             )
             async with asyncio.timeout(self._settings.connect_timeout):
                 await connection.connect()

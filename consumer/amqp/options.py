@@ -37,10 +37,14 @@ class AmqpTls(Section, frozen=True, kw_only=True):
 
 
 class ReconnectSettings(Section, frozen=True, kw_only=True):
-    """`reconnect`: waits between attempts double from `initial` to `max`, with jitter."""
+    """`reconnect`: waits between attempts double from `initial` to `max`, with jitter.
+
+    What was lost is back within `max` and `connect_timeout` together once it can be reached again;
+    as they are, within the 30 seconds that are promised, with a second URL to try before it, too.
+    """
 
     initial: Duration = Duration(0.5)
-    max: Duration = Duration(30)
+    max: Duration = Duration(10)
 
     def __post_init__(self) -> None:
         if not 0 < self.initial <= self.max:
