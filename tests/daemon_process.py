@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ class DaemonProcess:
     """`backorder-consumer run` on a configuration of the test's own, in a directory of its own.
 
     `sources_and_sinks` is TOML; journal, admin listener and public listener are added to it.
-    `redirections` are the shell's.
+    `redirections` are the shell's. `program` is what Python is started with, where that is not the
+    program itself but something around it.
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class DaemonProcess:
         directory: Path,
         sources_and_sinks: str,
         *,
+        journal: str = "",
         webhooks: str = "",
         extra: str = "",
         environ: Mapping[str, str] | None = None,
         redirections: str = "",
+        program: Sequence[str] = ("-m", "consumer"),
     ) -> None:
         self.directory = directory
         self.admin = f"http://127.0.0.1:{free_port()}"
@@ -42,11 +45,13 @@ class DaemonProcess:
         self.config = directory / "consumer.toml"
         self._environ = {**os.environ, **(environ or {})}
         self._redirections = redirections
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self.config.write_text(
             f"""
 [journal]
 url = "sqlite:{self.journal}"
+{journal}
 [admin]
 listen = "{self.admin.removeprefix("http://")}"
 [webhooks]
@@ -70,7 +75,7 @@ listen = "{self.public.removeprefix("http://")}"
 
     def start(self) -> None:
         """Start the daemon; does not wait for anything."""
-        command = [sys.executable, "-m", "consumer", "run", "-c", str(self.config)]
+        command = [sys.executable, *self._program, "run", "-c", str(self.config)]
         with self.log.open("ab") as log, (self.directory / "stdout").open("ab") as output:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", f'exec "$@" {self._redirections}', "sh", *command],

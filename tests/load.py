@@ -1,10 +1,12 @@
 """Load as Radial makes it: confirmed publishes, and posts repeated until answered 200."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aio_pika
 import aiohttp
@@ -14,6 +16,7 @@ from waiting import until
 _RADIAL = Path(__file__).parent / "data" / "radial"
 _MESSAGE = (_RADIAL / "OrderBackorder-Backorder.xml").read_bytes()
 _LIST = (_RADIAL / "OrderBackorderList-Backorder.xml").read_bytes()
+_TITLE = b"<Title>"
 _AT_ONCE = 200
 _POSTING_AT_ONCE = 8
 
@@ -23,9 +26,9 @@ def queue_of(store: str) -> str:
     return f"q.Order.BackOrder.{store}.2-0"
 
 
-def order_message(store: str, order: str) -> bytes:
-    """One `OrderBackorder` with one line."""
-    return _of(_MESSAGE, store, order)
+def order_message(store: str, order: str, padding: int = 0) -> bytes:
+    """One `OrderBackorder` with one line, whose title is longer by `padding`."""
+    return _of(_MESSAGE, store, order).replace(_TITLE, _TITLE + b"x" * padding, 1)
 
 
 def order_list(store: str, order: str) -> bytes:
@@ -33,16 +36,26 @@ def order_list(store: str, order: str) -> bytes:
     return _of(_LIST, store, order)
 
 
+def fact(event: Mapping[str, Any]) -> str:
+    """What the load calls an event: its store and order number."""
+    order = event["data"]["order"]
+    return f"{order['account']}/{order['number']}"
+
+
 def _of(template: bytes, store: str, order: str) -> bytes:
     return template.replace(b"TMS_US", store.encode()).replace(b"001198000610", order.encode())
 
 
 class Publisher:
-    """Radial's side of the queues: it owns them, and publishes with confirms."""
+    """Radial's side of the queues: it owns them, and publishes with confirms.
 
-    def __init__(self, url: str, stores: Sequence[str]) -> None:
+    A message has `padding` bytes more than it needs, all of which the event has too.
+    """
+
+    def __init__(self, url: str, stores: Sequence[str], *, padding: int = 0) -> None:
         self._url = url
         self._stores = stores
+        self._padding = padding
 
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self._url)
@@ -66,7 +79,7 @@ class Publisher:
                 *(
                     exchange.publish(
                         aio_pika.Message(
-                            order_message(store, order),
+                            order_message(store, order, self._padding),
                             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                             type="OrderBackorder",
                         ),
@@ -109,3 +122,64 @@ async def _received(client: aiohttp.ClientSession, url: str, body: bytes) -> boo
             return response.status == 200
     except aiohttp.ClientError:
         return False
+
+
+class Load:
+    """New facts by queue and by webhook, for as long as `going` is entered.
+
+    `published` are those that the broker has confirmed, `answered` those whose post was answered
+    200, both as `fact` has them. `pause` are the seconds between two batches of messages, a tenth
+    of it those between two posts of a sender.
+    """
+
+    def __init__(
+        self, radial: Publisher, hook: str, stores: Sequence[str], *, pause: float
+    ) -> None:
+        self.published: set[str] = set()
+        self.answered: set[str] = set()
+        self._radial = radial
+        self._hook = hook
+        self._stores = stores
+        self._pause = pause
+        self._over = False
+
+    @property
+    def expected(self) -> set[str]:
+        """Everything that has to be in the journal in the end."""
+        return self.published | self.answered
+
+    @asynccontextmanager
+    async def going(self) -> AsyncIterator[None]:
+        """Keep it up meanwhile; afterwards wait until everything begun is confirmed or answered."""
+        self._over = False
+        async with aiohttp.ClientSession() as client, asyncio.TaskGroup() as work:
+            work.create_task(self._publish())
+            numbers = count(len(self.answered))
+            for _ in range(_POSTING_AT_ONCE):
+                work.create_task(self._post(client, numbers))
+            try:
+                yield
+            finally:
+                self._over = True
+
+    async def _publish(self) -> None:
+        numbers = count(len(self.published))
+        while not self._over:
+            batch = [
+                (self._store(n), f"Q{n}") for n, _ in zip(numbers, range(_AT_ONCE), strict=False)
+            ]
+            await self._radial.publish(batch, pause=self._pause)
+            self.published |= {f"{store}/{order}" for store, order in batch}
+
+    async def _post(self, client: aiohttp.ClientSession, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if self._over:
+                return
+            store, order = self._store(number), f"W{number}"
+            body = order_list(store, order)
+            await until(partial(_received, client, self._hook, body), within=60)
+            self.answered.add(f"{store}/{order}")
+            await asyncio.sleep(self._pause / 10)
+
+    def _store(self, number: int) -> str:
+        return self._stores[number % len(self._stores)]

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from consumer import directories
 from consumer.errors import JournalInUse, JournalUnavailable, JournalUnusable
 from consumer.journal.sqlite_errors import unusable
 from consumer.journal.statements import migrations
@@ -86,7 +87,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         """Make what is missing (directories, the empty file) and take the lock, or raise."""
         with contextlib.ExitStack() as undo:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            directories.make(path.parent)
             self._lock = _locked(path)
             undo.callback(os.close, self._lock)
             with contextlib.suppress(FileExistsError):

@@ -114,6 +114,28 @@ async def test_a_torn_last_line_is_cut_off(path: Path, torn: bytes) -> None:
     assert ids(path) == expected(1, 4)
 
 
+@pytest.mark.parametrize("hole", [(0, 512), (512, 1024), (600, 900), (1024, 1536)])
+@pytest.mark.parametrize("synced", [0, 2])
+async def test_a_hole_that_a_power_cut_left_in_the_last_batch_is_cut_off(
+    path: Path, hole: tuple[int, int], synced: int
+) -> None:
+    """A disk writes in any order: behind what never reached it, which reads as zeros, lines may be
+    whole. The batch was not confirmed and comes again.
+    """
+    whole = b"".join(record.body + b"\n" for record in records(1, synced))
+    batch = bytearray(b"".join(record.body + b"\n" for record in records(synced + 1, 20)))
+    batch[slice(*hole)] = bytes(hole[1] - hole[0])
+    path.write_bytes(whole + batch)
+    async with sink(path) as archive:
+        kept = path.read_bytes()
+        assert kept.startswith(whole)
+        assert b"\0" not in kept
+        await archive.deliver(records(synced + 1, 20))
+    found = ids(path)
+    assert found[-20 + synced :] == expected(synced + 1, 20)
+    assert set(found) == set(expected(1, 20))
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"{" * 200_000])
 async def test_a_file_without_a_whole_line_begins_anew(path: Path, content: bytes) -> None:
     path.write_bytes(content)
@@ -336,6 +358,14 @@ def test_rotations_in_one_second_are_numbered_and_sorted(path: Path) -> None:
     assert rotation.free_name(path, NOON + 5).name == "events-20160713T120005Z-1.jsonl"
     assert rotation.surplus(path, 9) == names[:2]
     assert rotation.surplus(path, 11) == rotation.surplus(path, 0) == []
+
+
+async def test_a_file_that_begins_with_zeros_and_is_not_ours_is_left_alone(path: Path) -> None:
+    path.write_bytes(bytes(1024) + b"the image of a disk\n")
+    with pytest.raises(Unusable, match="something else"):
+        async with sink(path):
+            raise AssertionError("it was opened")
+    assert path.read_bytes() == bytes(1024) + b"the image of a disk\n"
 
 
 async def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

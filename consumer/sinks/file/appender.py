@@ -4,8 +4,8 @@ Rules
 1. Lines are durable when `append` returns: one fdatasync a batch, and one fsync of the directory
    whenever a name in it changes.
 2. The file holds whole lines only. Where a batch cannot be written to its end (a full disk), what
-   was written of it is cut off again. Where a crash left a torn last line, opening cuts it off:
-   its batch was never confirmed, the cursor did not move, and all of it is delivered again.
+   was written of it is cut off again. What a crash left of an unconfirmed batch, opening cuts off
+   where it is torn (`mending`).
 3. One writer: a lock (flock) is held on the file for as long as it is open.
 4. The file is the one at `path`: where somebody moved or removed it, the next batch begins a new
    one. That is what logrotate does, so it needs no signal.
@@ -22,10 +22,10 @@ import stat
 import time
 from pathlib import Path
 
+from consumer import directories
 from consumer.errors import Unavailable, Unusable
-from consumer.sinks.file import rotation
+from consumer.sinks.file import mending, rotation
 
-_BLOCK = 64 * 1024
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _MODE = 0o640  # events hold personal data
 
@@ -55,11 +55,11 @@ class Appender:
         file system may get well by itself.
         """
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            directories.make(self._path.parent)
             self._fd = self._open_locked()
             _refuse_what_is_not_ours(self._fd, self._path)
-            _repair(self._fd)
-            _sync_directory(self._path.parent)
+            mending.cut_off_what_is_torn(self._fd)
+            directories.sync(self._path.parent)
         except OSError as error:
             self.close()
             reason = f"{self._path} cannot be opened: {error.strerror}"
@@ -155,28 +155,5 @@ def _is_at(fd: int, path: Path) -> bool:
 
 def _refuse_what_is_not_ours(fd: int, path: Path) -> None:
     """A path given by mistake, of the journal say, must not be cut off like a torn line."""
-    if os.pread(fd, 1, 0) not in {b"", b"{"}:
+    if not mending.is_ours(fd):
         raise Unusable(f"{path} holds something else than events", "Choose another path")
-
-
-def _repair(fd: int) -> None:
-    """Cut off a torn last line: look back for the last line break, a block at a time."""
-    size = end = os.fstat(fd).st_size
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        found = os.pread(fd, end - start, start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    if end < size:
-        os.ftruncate(fd, end)
-        os.fdatasync(fd)
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
