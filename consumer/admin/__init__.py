@@ -1,9 +1,8 @@
 """The admin listener: probes, metrics, and the API by which a person looks and repairs.
 
-One file an idea: `server` takes a request through every gate, `connections` is aiohttp's part and
-bounds it, `gates` says who may ask, `routes` is the one table of what can be asked, `questions`
-and `answers` are its types, `probes`, `reading` and `repairing` its handlers, and `openapi` tells
-others about it.
+One file an idea: `server` takes a request through every gate, `gates` says who may ask, `routes` is
+the one table of what can be asked, `questions` and `answers` are its types, `probes`, `reading` and
+`repairing` its handlers, and `openapi` tells others about it. Connections are `consumer.serving`'s.
 """
 
 from consumer.admin.openapi import openapi_document

@@ -9,7 +9,6 @@ probes are open: they begin at the second stop.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -18,13 +17,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from consumer.admin import gates
 from consumer.admin.answers import Rejection, allowed, answered, problem
-from consumer.admin.connections import OnError, Server
 from consumer.admin.openapi import openapi_document
 from consumer.admin.probes import Desk, Readiness
 from consumer.admin.questions import read_body, read_path, read_query, split_path
 from consumer.admin.routes import Resource, Route, find
 from consumer.errors import Refused, Unavailable, Unusable
 from consumer.repair import RepairableJournal, Repairs
+from consumer.serving import Bounds, Door, OnError, arrived
 from consumer.settings import AdminSettings
 from consumer.values import join_listen, split_listen
 
@@ -34,9 +33,12 @@ _LARGEST_BODY = 1 << 16
 # Seconds for a request's headers, for its body, for reading the answer, and between two requests.
 _PATIENCE = 30.0
 
-# Seconds that requests under way get when the listener closes, and then connections to say goodbye.
+# What anybody opens here must not take the file descriptors that the intake needs.
+_MOST_CONNECTIONS = 256
+_MOST_HEADERS = 64
+
+# Seconds that requests under way get when the listener closes.
 _GRACE = 2.0
-_GOODBYE = 0.25
 
 # Seconds after which what is unavailable is worth another try, where nobody says better.
 _RETRY_AFTER = 5.0
@@ -74,28 +76,25 @@ class Admin:
         self.address = settings.listen
 
     async def __aenter__(self) -> Self:
-        self._server = Server(self._respond, on_error=self._on_error, patience=self._patience)
-        host, port = split_listen(self._settings.listen)
+        bounds = Bounds(
+            most_connections=_MOST_CONNECTIONS, patience=self._patience, most_headers=_MOST_HEADERS
+        )
+        self._server = web.Server(self._respond)
+        self._door = Door(self._server, bounds, problem=problem, on_error=self._on_error)
         try:
-            self._acceptor = await asyncio.get_running_loop().create_server(
-                self._server, host, port
-            )
+            await self._door.open(*split_listen(self._settings.listen))
         except OSError as error:
             raise Unusable(
                 f"[admin] listen = {self._settings.listen!r}: {error.strerror or error}",
                 "Choose a free address, or stop what uses this one",
             ) from error
-        host, port = self._acceptor.sockets[0].getsockname()[:2]
-        self.address = join_listen(host, port)
+        self.address = join_listen(*self._door.address)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         # No new connections, and none that is idle; requests under way get their answer.
-        self._acceptor.close()
-        self._server.pre_shutdown()
-        await self._server.shutdown(_GRACE)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._acceptor.wait_closed(), _GOODBYE)
+        await self._door.close()
+        await self._door.clear(_GRACE)
 
     # --- one request -------------------------------------------------------------------------
 
@@ -146,6 +145,7 @@ class Admin:
         if "body" in types:
             gates.admit_json(request.headers)
             questions["body"] = read_body(types["body"], await self._receive(request))
+        arrived(request)
         return questions
 
     async def _receive(self, request: web.BaseRequest) -> bytes:

@@ -24,9 +24,8 @@ from consumer.event import valid_traceparent
 from consumer.listener.answers import Rejection, rejected, response
 from consumer.listener.auth import gate
 from consumer.listener.body import Memory, inflate, receive
-from consumer.listener.connection import Connection, OnError
-from consumer.listener.door import Door
 from consumer.ports import Posted, Reply
+from consumer.serving import Bounds, Door, OnError, arrived
 from consumer.settings import TlsSettings, WebhooksSettings
 from consumer.values import join_listen, split_listen
 
@@ -90,7 +89,7 @@ class Listener:
     @property
     def port(self) -> int:
         """The port in use, also where port 0 was asked for; only while the listener is open."""
-        return self._door.port
+        return self._door.address[1]
 
     @property
     def address(self) -> str:
@@ -105,13 +104,15 @@ class Listener:
         tls = server_context(self._settings.tls) if self._settings.tls else None
         self._server = web.Server(self._respond)
         self._door = Door(
-            self._connection,
-            most=self._settings.max_connections,
-            timeout=self._settings.timeout,
-            tls=tls,
-            turned_away=partial(self._on_answer, HTTPStatus.SERVICE_UNAVAILABLE),
-            cut_off=self._on_cut_off,
+            self._server,
+            Bounds(
+                most_connections=self._settings.max_connections, patience=self._settings.timeout
+            ),
+            problem=_problem,
             on_error=self._on_error,
+            on_turned_away=partial(self._on_answer, HTTPStatus.SERVICE_UNAVAILABLE),
+            on_cut_off=self._on_cut_off,
+            tls=tls,
         )
         try:
             await self._door.open(*split_listen(self._settings.listen))
@@ -135,12 +136,7 @@ class Listener:
             # What is not committed by now was not answered 200: its sender comes again.
             for task in self._active:
                 task.cancel()
-            self._server.pre_shutdown()
-            await self._server.shutdown(_GOODBYE)
-            self._door.clear()
-
-    def _connection(self) -> Connection:
-        return Connection(self._server, self._door, self._on_error, self._settings.timeout)
+            await self._door.clear(_GOODBYE)
 
     # --- one request -------------------------------------------------------------------------
 
@@ -158,7 +154,6 @@ class Listener:
             answer = rejected(Rejection(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
         finally:
             self._active.discard(task)
-            _connection_of(request).request_is_answered()
         if self._closing:
             answer.force_close()
         self._on_answer(answer.status)
@@ -194,7 +189,7 @@ class Listener:
         except TimeoutError as error:
             detail = f"the body did not arrive within {self._settings.timeout:g} seconds"
             raise Rejection(HTTPStatus.REQUEST_TIMEOUT, detail) from error
-        _connection_of(request).request_is_here()
+        arrived(request)
         self._gate.verify(headers, received)
         body = await inflate(received, headers.get("Content-Encoding", ""), limit, take)
         return Posted(
@@ -219,9 +214,8 @@ def _seen(char: str) -> str:
     return char if char.isascii() and char.isprintable() else "?"
 
 
-def _connection_of(request: web.BaseRequest) -> Connection:
-    assert isinstance(request.protocol, Connection)  # noqa: S101 - the door makes no others
-    return request.protocol
+def _problem(status: HTTPStatus, detail: str) -> web.Response:
+    return rejected(Rejection(status, detail))
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:

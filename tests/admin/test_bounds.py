@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.admin import connections
+from consumer.admin import server
 from waiting import until
 
 LARGEST = (1 << 63) - 1
@@ -68,6 +68,7 @@ async def test_who_does_not_read_its_answer_is_cut_off(bench: Any) -> None:
     async with opened.wire() as connection:
         connection.writer.transport.pause_reading()
         await connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: bool(opened.admin._server.connections))
         # Nothing is left of it on our side: closing would wait for a request under way.
         await until(lambda: not opened.admin._server.connections)
         connection.writer.transport.resume_reading()
@@ -77,7 +78,7 @@ async def test_who_does_not_read_its_answer_is_cut_off(bench: Any) -> None:
 
 
 async def test_connections_have_a_bound(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 3)
     opened = await bench()
     async with contextlib.AsyncExitStack() as stack:
         held = [await stack.enter_async_context(opened.wire()) for _ in range(3)]

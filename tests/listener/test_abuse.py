@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import trustme
 
-from consumer.listener.door import places
 from consumer.ports import Posted, Reply
+from consumer.serving.door import places
 from consumer.settings import AuthSettings, TlsSettings
 from consumer.values import Duration, Secret, Size
 from extent import extent

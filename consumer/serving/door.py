@@ -2,14 +2,12 @@
 
 Rules
 1. A connection has a place from the moment it is accepted, before any TLS handshake, until it is
-   closed. There are `most` places, or fewer where the process may not have that many files open:
-   the journal and the sinks keep theirs (`places`).
-2. Where every place is taken, the connection goes that has kept us waiting longest for its request,
-   or for the rest of one. Who has waited only briefly stays, and so does everybody whom we owe an
-   answer. Where nobody goes, the newcomer is answered 503: thousands that say nothing can keep out
-   nobody for long who does say something.
-3. Who does not take our answers does not stay: a connection with something left to write at two
-   looks, `timeout` seconds apart, is cut. Closing alone would wait for such a reader for ever.
+   closed. There are `most_connections` places, or fewer where the process may not have that many
+   files open: the journal and the sinks keep theirs (`places`).
+2. Where every place is taken, the connection goes that has kept us waiting longest: for its
+   request, for the rest of one, or to take an answer. Who has waited only briefly stays, and so
+   does everybody whom we owe an answer. Where nobody goes, the newcomer is answered 503: thousands
+   that say nothing can keep out nobody for long who does say something.
 
 Why not `loop.create_server`: it knows of a connection only after the handshake, and where no
 descriptor is free uvloop may close its listening socket for good.
@@ -21,12 +19,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
+from typing import cast
 
-import msgspec
+from aiohttp import web
 
-from consumer.listener.answers import SERVER
+from consumer.serving.connection import Bounds, Connection, OnError, Problem
 
-# Descriptors that stay for the journal, the sinks, queues, polls and the admin listener.
+# Descriptors that stay for the journal, the sinks, queues, polls and the other listener.
 _OTHERS = 256
 
 # Seconds that nobody is cut off for another's sake, and seconds to wait for a descriptor.
@@ -36,53 +36,38 @@ _BREATH = 0.1
 _BACKLOG = 128
 _SECONDS_TO_SHAKE_OFF = 2.0  # for the end of TLS
 
-_DETAIL = "too many connections at once; nothing was kept, send this again"
-_FULL_BODY = msgspec.json.encode(
-    {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": _DETAIL}
-)
-_FULL = (
-    f"HTTP/1.1 503 Service Unavailable\r\nServer: {SERVER}\r\nRetry-After: 5\r\n"
-    "Connection: close\r\nContent-Type: application/problem+json\r\n"
-    f"Content-Length: {len(_FULL_BODY)}\r\n\r\n"
-).encode() + _FULL_BODY
-
-
-class Guest(asyncio.Protocol):
-    """A connection as the door knows it; `wire` is None until it is made."""
-
-    __slots__ = ()
-
-    wire: asyncio.Transport | None
+_RETRY_AFTER = "5"  # seconds
 
 
 class Door:
-    """Accepts between `open` and `close`; `make` makes the protocol of a connection.
+    """Accepts between `open` and `close`, and has `server` answer what its connections ask.
 
-    `turned_away` is called for each newcomer that is answered 503, `cut_off` for each connection
-    that is cut to make room, `on_error` with what was not foreseen. The connections themselves say
-    when they wait for a request (`waits`), owe an answer (`owes`) and are closed (`left`).
+    `problem` writes what is wrong. `on_turned_away` is called for each newcomer that is answered
+    503, `on_cut_off` for each connection that is cut to make room, `on_error` with what was not
+    foreseen. Connections say themselves when they wait, are owed an answer and are closed.
     """
 
     def __init__(
         self,
-        make: Callable[[], Guest],
+        server: web.Server,
+        bounds: Bounds,
         *,
-        most: int,
-        timeout: float,
-        tls: ssl.SSLContext | None,
-        turned_away: Callable[[], None],
-        cut_off: Callable[[], None],
-        on_error: Callable[[BaseException], None],
+        problem: Problem,
+        on_error: OnError,
+        on_turned_away: Callable[[], None] = lambda: None,
+        on_cut_off: Callable[[], None] = lambda: None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._make = make
-        self._wanted = most
-        self._timeout = timeout
-        self._tls = tls
-        self._turned_away = turned_away
-        self._cut_off = cut_off
+        self._server = server
+        self._bounds = bounds
+        self._problem = problem
         self._on_error = on_error
-        self._guests: dict[Guest, asyncio.Task[None]] = {}  # and what lets each of them in
-        self._waiting: dict[Guest, float] = {}  # since when; longest first
+        self._on_turned_away = on_turned_away
+        self._on_cut_off = on_cut_off
+        self._tls = tls
+        self._full = _full(problem)
+        self._guests: dict[Connection, asyncio.Task[None]] = {}  # and what lets each of them in
+        self._waiting: dict[Connection, float] = {}  # since when; longest first
         self._tasks: list[asyncio.Task[None]] = []
         self._sockets: list[socket.socket] = []
 
@@ -92,16 +77,16 @@ class Door:
         return len(self._guests)
 
     @property
-    def port(self) -> int:
-        """The port in use, also where port 0 was asked for; only while the door is open."""
-        port: int = self._sockets[0].getsockname()[1]
-        return port
+    def address(self) -> tuple[str, int]:
+        """Host and port in use, also where port 0 was asked for; only while the door is open."""
+        host, port = self._sockets[0].getsockname()[:2]
+        return host, port
 
     # --- opening and closing -----------------------------------------------------------------
 
     async def open(self, host: str, port: int) -> None:
         """Listen on every address of `host`; raises OSError where that cannot be."""
-        self._most = places(self._wanted)
+        self._most = places(self._bounds.most_connections)
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
@@ -110,8 +95,7 @@ class Door:
         except OSError:
             self._close_sockets()
             raise
-        works = [self._watch(), *(self._accept(each) for each in self._sockets)]
-        self._tasks = [loop.create_task(work) for work in works]
+        self._tasks = [loop.create_task(self._accept(each)) for each in self._sockets]
         for task in self._tasks:
             task.add_done_callback(self._ended)
 
@@ -123,8 +107,12 @@ class Door:
             await asyncio.wait(self._tasks)  # nobody looks at the sockets any more
         self._close_sockets()
 
-    def clear(self) -> None:
-        """Cut whoever is still here."""
+    async def clear(self, grace: float) -> None:
+        """Close what is idle, and what is under way when it is answered; cut it after `grace`
+        seconds.
+        """
+        self._server.pre_shutdown()
+        await self._server.shutdown(grace)
         for guest in list(self._guests):
             self._cut(guest)
 
@@ -139,17 +127,17 @@ class Door:
 
     # --- what connections say ----------------------------------------------------------------
 
-    def waits(self, guest: Guest) -> None:
-        """We begin to wait for its next request."""
+    def waits(self, guest: Connection) -> None:
+        """It keeps us waiting from now on."""
         if guest in self._guests:
             self._waiting.pop(guest, None)
             self._waiting[guest] = asyncio.get_running_loop().time()
 
-    def owes(self, guest: Guest) -> None:
+    def owes(self, guest: Connection) -> None:
         """Its request is here, we owe it the answer."""
         self._waiting.pop(guest, None)
 
-    def left(self, guest: Guest) -> None:
+    def left(self, guest: Connection) -> None:
         """It is closed; its place is free."""
         self._guests.pop(guest, None)
         self._waiting.pop(guest, None)
@@ -174,19 +162,24 @@ class Door:
             await asyncio.sleep(0)  # a crowd at the door is not all that there is to do
 
     def _welcome(self, wire: socket.socket) -> None:
-        guest = self._make()
+        guest = Connection(
+            self._server,
+            self,
+            bounds=self._bounds,
+            problem=self._problem,
+            on_error=self._on_error,
+        )
         self._guests[guest] = asyncio.create_task(self._let_in(guest, wire))
         self.waits(guest)
 
-    async def _let_in(self, guest: Guest, wire: socket.socket) -> None:
-        secure = (
-            {"ssl_handshake_timeout": self._timeout, "ssl_shutdown_timeout": _SECONDS_TO_SHAKE_OFF}
-            if self._tls
-            else {}
-        )
+    async def _let_in(self, guest: Connection, wire: socket.socket) -> None:
+        secure = {
+            "ssl_handshake_timeout": self._bounds.patience,
+            "ssl_shutdown_timeout": _SECONDS_TO_SHAKE_OFF,
+        }
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: guest, wire, ssl=self._tls, **secure
+                lambda: guest, wire, ssl=self._tls, **(secure if self._tls else {})
             )
         except (OSError, asyncio.CancelledError):
             pass  # no TLS, or too late with it; cut
@@ -201,13 +194,13 @@ class Door:
         """Cut who has kept us waiting longest, if that was not briefly; whether somebody went."""
         guest, since = next(iter(self._waiting.items()), (None, 0.0))
         waited = asyncio.get_running_loop().time() - since
-        if guest is None or waited < min(_BRIEFLY, self._timeout):
+        if guest is None or waited < min(_BRIEFLY, self._bounds.patience):
             return False
         self._cut(guest)
-        self._cut_off()
+        self._on_cut_off()
         return True
 
-    def _cut(self, guest: Guest) -> None:
+    def _cut(self, guest: Connection) -> None:
         task = self._guests[guest]
         self.left(guest)
         if guest.wire is not None:
@@ -219,18 +212,8 @@ class Door:
         with wire, suppress(OSError):
             if self._tls is None:
                 wire.settimeout(0)
-                wire.send(_FULL)
-        self._turned_away()
-
-    async def _watch(self) -> None:
-        """Rule 3."""
-        stuck: set[Guest] = set()
-        while True:
-            await asyncio.sleep(self._timeout)
-            unread = {guest for guest in self._guests if _unread(guest)}
-            for guest in unread & stuck:
-                self._cut(guest)
-            stuck = unread
+                wire.send(self._full)
+        self._on_turned_away()
 
 
 def places(wanted: int) -> int:
@@ -250,8 +233,16 @@ def places(wanted: int) -> int:
     return min(wanted, max(soft - _OTHERS, soft // 2))
 
 
-def _unread(guest: Guest) -> bool:
-    return guest.wire is not None and guest.wire.get_write_buffer_size() > 0
+def _full(problem: Problem) -> bytes:
+    """What a newcomer without a place is answered; no connection of aiohttp's is made for it."""
+    answer = problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too many connections at once; nothing was done, send this again",
+    )
+    body = cast("bytes", answer.body)
+    own = {"Retry-After": _RETRY_AFTER, "Connection": "close", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**answer.headers, **own}.items())
+    return f"HTTP/1.1 {answer.status} {answer.reason}\r\n{head}\r\n".encode() + body
 
 
 def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
