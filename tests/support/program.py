@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-RADIAL = Path(__file__).parent / "data" / "radial"
+RADIAL = Path(__file__).parent.parent / "data" / "radial"
 
 
 class Done(NamedTuple):

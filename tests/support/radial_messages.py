@@ -5,7 +5,7 @@ from pathlib import Path
 from consumer.model import Problem
 from consumer.validation import NAMESPACE, Examination
 
-_DATA = Path(__file__).parent / "data"
+_DATA = Path(__file__).parent.parent / "data"
 
 SAMPLES = sorted((_DATA / "radial").glob("*.xml"))
 DOCUMENTED = (_DATA / "radial" / "OrderBackorder-Backorder.xml").read_bytes()

@@ -13,7 +13,7 @@ import aiohttp
 
 from waiting import until
 
-_RADIAL = Path(__file__).parent / "data" / "radial"
+_RADIAL = Path(__file__).parent.parent / "data" / "radial"
 _MESSAGE = (_RADIAL / "OrderBackorder-Backorder.xml").read_bytes()
 _LIST = (_RADIAL / "OrderBackorderList-Backorder.xml").read_bytes()
 _TITLE = b"<Title>"

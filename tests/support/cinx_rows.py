@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from hypothesis import strategies as st
 
-CINX = Path(__file__).parent / "data" / "cinx"
+CINX = Path(__file__).parent.parent / "data" / "cinx"
 GUID = "076bd4bb-d6d9-5096-96f2-ec105d0562b1"
 ROW: dict[str, Any] = json.loads((CINX / "cinx-back-orders-list.json").read_bytes())["rows"][0]
 DETAIL: dict[str, Any] = json.loads((CINX / "cinx-back-order-detail.json").read_bytes())["rows"][0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_PACKAGE = Path(__file__).parent / "plugin_package"
+_PACKAGE = Path(__file__).parent.parent / "plugin_package"
 
 
 def install(source: Path, target: Path) -> None:
