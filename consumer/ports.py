@@ -43,6 +43,10 @@ class Status(Protocol):
         """The link does not work; the adapter keeps trying."""
         ...
 
+    def note(self, note: str) -> None:
+        """What a person should know, whatever the link is like; an empty text: nothing any more."""
+        ...
+
 
 # --- sources ---------------------------------------------------------------------------------
 
@@ -196,10 +200,15 @@ class Journal(Protocol):
         ...
 
     async def parked(
-        self, sink: str | None = None, *, limit: int = 1000, after: tuple[int, str] = (0, "")
+        self,
+        sink: str | None = None,
+        *,
+        limit: int = 1000,
+        after: tuple[int, str] = (0, ""),
+        bodies: bool = True,
     ) -> Sequence[Parked]:
         """Events that a sink refused for good, in the order of sequence number and sink, behind
-        such a pair.
+        such a pair. Without `bodies` their records' are left out: together they can be large.
         """
         ...
 
@@ -224,7 +233,8 @@ class Journal(Protocol):
         ...
 
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
-        """Remove events recorded before a moment that every named sink has passed; how many.
+        """Remove events recorded before a moment that every named sink has passed, and has no
+        replay of before it; how many.
 
         A parked event stays until a person decides, and the last event of an open line that is
         watched as long as that; order lines that ended before go too. Works in small steps: appends

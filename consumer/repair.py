@@ -45,15 +45,17 @@ class Retried(Struct, frozen=True, kw_only=True):
     """What became of one quarantined payload that was tried again.
 
     `accepted`: it is understood now, and out of quarantine; `events` of it are new, `duplicates`
-    the journal held already. `refused`: it stays, for `problems`. `unknown`: no such payload is in
-    quarantine (any more). `polled`: it came from an upstream that is polled, and that says at each
-    poll what is true now; what it said once is not told any more.
+    the journal held already. `refused`: it stays, for `problems`. `divided`: a list of which some
+    is understood now; what is not is in quarantine under ids of its own, `parts`, in its place.
+    `unknown`: no such payload is in quarantine (any more). `polled`: it came from an upstream that
+    is polled, and that says at each poll what is true now; what it said once is not told any more.
     """
 
     id: str
-    result: Literal["accepted", "refused", "unknown", "polled"]
+    result: Literal["accepted", "refused", "divided", "unknown", "polled"]
     events: int = 0
     duplicates: int = 0
+    parts: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -81,11 +83,17 @@ class RepairableJournal(Journal, Protocol):
         An id that is not in quarantine (any more) is left out, and nothing of its entry is kept:
         two persons who retry the same payload add its events once. A refusal of an entry with the
         id itself keeps that payload where it is, with the new problems; it did not come once more.
+        Refusals of other bytes, parts of it, take its place: first and last seen when it was.
+
+        The state of an order line (`backorders`) is left as it is where it is that of a later fact
+        (by the events' times): what comes out of quarantine is old.
         """
         ...
 
-    async def discard_quarantined(self, ids: Sequence[str]) -> Sequence[str]:
-        """Remove payloads for good; returns the ids that were there, in the order given."""
+    async def discard_quarantined(self, ids: Sequence[str]) -> int:
+        """Remove payloads for good; how many. Raises `Refused`, and nothing is removed, where one
+        of them is not there.
+        """
         ...
 
     # Sinks.
@@ -104,18 +112,21 @@ class RepairableJournal(Journal, Protocol):
         ...
 
     async def end_replay(self, sink: str) -> Replay | None:
-        """Forget a sink's replay, wherever it is; returns it, or None where there was none."""
+        """Forget a sink's replay, wherever it is; returns it, or None where none is under way."""
         ...
 
     async def retry_parked(self, sink: str, seqs: Sequence[int] | None) -> int:
         """Mark parked events (None: all) to be offered once more; how many are marked now of these.
 
-        An event that is gone from the journal cannot be offered and stays as it is.
+        Raises `Refused`, and none is marked, where one of `seqs` is not parked. An event that is
+        gone from the journal cannot be offered and stays as it is.
         """
         ...
 
     async def discard_parked(self, sink: str, seqs: Sequence[int] | None) -> int:
-        """Take events (None: all) out of the park for good; how many were there."""
+        """Take events (None: all) out of the park for good; how many were there. Raises `Refused`,
+        and nothing is done, where one of `seqs` is not parked.
+        """
         ...
 
     # The pump's side.
@@ -124,8 +135,10 @@ class RepairableJournal(Journal, Protocol):
         """What is asked of a sink now."""
         ...
 
-    async def retrying(self, sink: str, *, limit: int) -> Sequence[Parked]:
-        """The parked events of a sink to offer once more, oldest first, each with its record."""
+    async def retrying(self, sink: str, *, limit: int, max_bytes: int) -> Sequence[Parked]:
+        """The parked events of a sink to offer once more, oldest first, each with its record: as
+        many as fit into `max_bytes`, and one in any case.
+        """
         ...
 
     async def redelivered(
@@ -141,7 +154,8 @@ class RepairableJournal(Journal, Protocol):
         What was delivered leaves the park, if it was in it; what was refused is parked with its
         new reason, and not marked for a retry any more. `replayed` is the sink's replay as it was
         read, with `done` moved on: that is how far it has come, and at its end it is over. Where
-        it was ended meanwhile, or is another one by now, that changes nothing about replays.
+        it was ended meanwhile, or is another one by now, that changes nothing about replays. Without
+        it these were parked events: one that a person discarded meanwhile is not parked once more.
         """
         ...
 

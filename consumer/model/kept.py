@@ -49,11 +49,17 @@ class Replay(Struct, frozen=True, kw_only=True):
     source: str | None = None
     requested: datetime
 
+    @property
+    def over(self) -> bool:
+        """Whether it has come to its end; the journal remembers a sink's last one."""
+        return self.done >= self.end
+
 
 class Cursor(Struct, frozen=True, kw_only=True):
     """How far a sink has read. `oldest_pending` is when the first event after it was recorded.
 
-    `paused` is since when a person has it hold still, `replay` what it gets once more at present.
+    `paused` is since when a person has it hold still, `replay` what it gets once more, or got last:
+    one that a person ended is forgotten.
     """
 
     sink: str
@@ -66,8 +72,12 @@ class Cursor(Struct, frozen=True, kw_only=True):
 
 
 class Positions(Struct, frozen=True, kw_only=True):
-    """The journal's two ends and every cursor. An empty journal has head 0."""
+    """The journal's two ends and every cursor. An empty journal has head 0.
 
+    `journal` is what tells this journal from every other one, made at random with it.
+    """
+
+    journal: str
     head: int
     oldest: int
     quarantined: int
@@ -75,7 +85,11 @@ class Positions(Struct, frozen=True, kw_only=True):
 
 
 class Parked(Struct, frozen=True, kw_only=True):
-    """An event that a sink refused for good. `retrying`: a person wants it offered once more."""
+    """An event that a sink refused for good. `retrying`: a person wants it offered once more.
+
+    `record` is None where the journal does not hold the event any more; its body is empty where
+    only the list was asked for.
+    """
 
     sink: str
     seq: int
