@@ -154,8 +154,10 @@ class RepairableJournal(Journal, Protocol):
         What was delivered leaves the park, if it was in it; what was refused is parked with its
         new reason, and not marked for a retry any more. `replayed` is the sink's replay as it was
         read, with `done` moved on: that is how far it has come, and at its end it is over. Where
-        it was ended meanwhile, or is another one by now, that changes nothing about replays. Without
-        it these were parked events: one that a person discarded meanwhile is not parked once more.
+        it was ended meanwhile, or is another one by now, that changes nothing about replays.
+
+        Without it these were parked events: one that a person discarded meanwhile is not parked
+        once more.
         """
         ...
 

@@ -1,23 +1,26 @@
 """What is tried again becomes what it should have been, once; orders reach the sinks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
-from consumer.errors import Refused
+from consumer.errors import JournalUnavailable, Refused
 from consumer.journal.sqlite import SqliteJournal
-from consumer.model import Message
+from consumer.model import Entry, Message, Outcome
 from consumer.repair import Range, RepairableJournal
 from consumer.settings import IntakeSettings, PrivacySettings
-from consumer.telemetry import Log
+from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import MOMENT, entry, event, message, refusal
 from consumer.testing.journal import MemoryJournal
-from consumer.understanding import entry_of
+from consumer.understanding import entry_of, refused_whole
 from consumer.validation import Schemas
-from consumer.values import Secret
+from consumer.values import Secret, Size
 from consumer.workshop import Workshop
 from radial_messages import DOCUMENTED, OF_2016, TEST, changed, listed
 
@@ -67,15 +70,20 @@ def workshop(
     told: Told | None = None,
     *,
     privacy: PrivacySettings = FULL,
+    sinks: Sequence[str] | None = None,
+    metrics: Metrics | None = None,
+    most: int = 32 << 20,
 ) -> Workshop:
     told = told or Told()
     return Workshop(
         journal,
         schemas,
         privacy=privacy,
-        intake=IntakeSettings(),
+        intake=IntakeSettings(max_message=Size(most)),
         ordered=told.ordered,
         committed=told.committed,
+        sinks=sinks,
+        metrics=metrics,
         log=Log(),
     )
 
@@ -151,6 +159,118 @@ async def test_a_broken_part_of_a_list_is_retried_alone(
     assert len(await ids_in(journal)) == len(before) + 1
 
 
+async def test_of_a_list_that_was_refused_whole_only_what_is_broken_stays(
+    journal: RepairableJournal, schemas: Schemas
+) -> None:
+    broken = changed(DOCUMENTED, 'quantity="1"', 'quantity="x"')
+    came = message(body=listed(OF_2016, broken))
+    whole = [refused_whole(came, "kept for the test")]
+    await journal.append(whole)
+    (before,) = await journal.quarantined()
+    metrics, told = Metrics(), Told()
+    shop = workshop(journal, schemas, told, metrics=metrics)
+    with capture_logs() as lines:
+        (tried,) = await shop.retry_quarantined([before.id])
+    assert (tried.result, len(tried.parts)) == ("divided", 1)
+    assert tried.events == len(await ids_in(journal)) > 0
+    (part,) = await journal.quarantined()
+    assert part.id == tried.parts[0] != before.id
+    assert (part.times, part.first_seen, part.origin) == (1, before.first_seen, before.origin)
+    assert [line["ids"] for line in lines if line["event"] == "message.quarantined"] == [[part.id]]
+    rendered = metrics.render().decode()
+    assert f'backorder_events_total{{source="radial-queue"}} {tried.events:.1f}' in rendered
+    assert 'backorder_quarantined_total{source="radial-queue"} 1.0' in rendered
+    (again,) = await shop.retry_quarantined([part.id])
+    assert again.result == "refused"
+    (still,) = await journal.quarantined()
+    assert still.times == 1
+
+
+async def test_an_undated_fact_has_the_moment_when_it_first_came(
+    journal: RepairableJournal, schemas: Schemas, strict: Schemas
+) -> None:
+    undated = message(body=re.sub(rb' orderDate="[^"]*"', b"", STRICTLY_WRONG))
+    (id_,) = await quarantine(journal, strict, undated)
+    (payload,) = await journal.quarantined()
+    await workshop(journal, schemas).retry_quarantined([id_])
+    (record,) = await journal.read(0, limit=10)
+    expected = replace(undated, received=payload.first_seen)
+    (should_be,) = entry_of(expected, schemas.examine(undated.body), FULL).events
+    assert record.body == should_be.encode()
+
+
+async def test_a_retry_forgets_nothing_of_where_it_came_from(
+    journal: RepairableJournal, schemas: Schemas
+) -> None:
+    broken = changed(DOCUMENTED, 'quantity="1"', 'quantity="x"')
+    came = message(body=listed(OF_2016, broken), attributes={"redelivered": "true"})
+    await journal.append([refused_whole(came, "kept for the test")])
+    (payload,) = await journal.quarantined()
+    await workshop(journal, schemas).retry_quarantined([payload.id])
+    (part,) = await journal.quarantined()
+    assert (part.source, part.origin) == ("radial-queue", came.origin)
+    assert part.attributes == {"redelivered": "true"}
+
+
+async def test_another_type_is_kept_until_somebody_discards_it(
+    journal: RepairableJournal, schemas: Schemas
+) -> None:
+    other = b'<OrderShipped xmlns="http://api.gsicommerce.com/schema/checkout/1.0"/>'
+    (id_,) = await quarantine(journal, schemas, message(body=other))
+    (tried,) = await workshop(journal, schemas).retry_quarantined([id_])
+    assert tried.result == "refused"
+    assert len(await journal.quarantined()) == 1
+
+
+async def test_what_is_too_large_is_too_large_again(
+    journal: RepairableJournal, schemas: Schemas, strict: Schemas
+) -> None:
+    (id_,) = await quarantine(journal, strict, message(body=STRICTLY_WRONG))
+    (tried,) = await workshop(journal, schemas, most=100).retry_quarantined([id_])
+    assert tried.result == "refused"
+    assert "larger than 100 bytes" in str(tried.problems[0])
+
+
+async def test_what_was_done_before_a_failure_is_told(schemas: Schemas, strict: Schemas) -> None:
+    journal = FailingAfterOne()
+    other = changed(STRICTLY_WRONG, "001198000610", "001198000611")
+    ids = await quarantine(journal, strict, message(body=STRICTLY_WRONG), message(body=other))
+    told = Told()
+    with capture_logs() as lines, pytest.raises(JournalUnavailable):
+        await workshop(journal, schemas, told).retry_quarantined(ids)
+    assert told.commits == 1
+    assert [line["id"] for line in lines if line["event"] == "quarantine.retried"] == ids[:1]
+
+
+class FailingAfterOne(MemoryJournal):
+    """A journal whose disk is full after one readmission."""
+
+    async def readmit(self, entries: Mapping[str, Entry]) -> Mapping[str, Outcome]:
+        outcomes = await super().readmit(entries)
+        self.failure = "disk full"
+        return outcomes
+
+
+class Stumbling(MemoryJournal):
+    """A journal that stumbles over every event."""
+
+    async def readmit(self, entries: Mapping[str, Entry]) -> Mapping[str, Outcome]:
+        if any(each.events for each in entries.values()):
+            raise ZeroDivisionError
+        return await super().readmit(entries)
+
+
+async def test_what_the_journal_stumbles_over_stays_where_it_is(
+    schemas: Schemas, strict: Schemas
+) -> None:
+    journal = Stumbling()
+    (id_,) = await quarantine(journal, strict, message(body=STRICTLY_WRONG))
+    (tried,) = await workshop(journal, schemas).retry_quarantined([id_])
+    assert tried.result == "refused"
+    assert "this program failed on it (ZeroDivisionError)" in str(tried.problems[0])
+    assert len(await journal.quarantined()) == 1
+
+
 async def test_privacy_is_that_of_now(
     journal: RepairableJournal, schemas: Schemas, strict: Schemas
 ) -> None:
@@ -184,7 +304,7 @@ async def test_all_or_nothing_is_thrown_away(journal: RepairableJournal, schemas
     ids = await quarantine(journal, schemas, message(body=b"<a"), message(body=b"<b"))
     shop = workshop(journal, schemas)
     for unknown in ("0" * 16, ids[0][:5], ""):
-        with pytest.raises(Refused, match="is in quarantine"):
+        with pytest.raises(Refused, match="not in quarantine: "):
             await shop.discard_quarantined([ids[0], unknown])
     assert len(await journal.quarantined()) == 2
     assert await shop.discard_quarantined(ids) == 2
@@ -211,7 +331,27 @@ async def test_orders_are_written_down_before_the_pump_is_told(
     assert await shop.retry_parked("out", [4]) == 1
     assert (await journal.orders("out")).retrying == 1
     assert await shop.discard_parked("out", None) == 2
+    assert await shop.retry_parked("out", None) == 0  # nothing changed: nobody is told
     assert told.sinks == ["out"] * 6
+
+
+async def test_nobody_would_carry_out_what_is_wanted_of_a_sink_that_is_not_configured(
+    journal: RepairableJournal, schemas: Schemas
+) -> None:
+    await journal.append([entry(event(1))])
+    await journal.enroll({"gone": True})
+    await journal.advance("gone", 1, {1: "no"})
+    shop = workshop(journal, schemas, sinks=["out", "archive"])
+    for refused in (
+        shop.pause("gone"),
+        shop.resume("gone"),
+        shop.replay("gone", Range(start=1)),
+        shop.retry_parked("gone", None),
+    ):
+        with pytest.raises(Refused, match=r"no sink gone is configured.*archive, out"):
+            await refused
+    assert await shop.end_replay("gone") is None
+    assert await shop.discard_parked("gone", [1]) == 1  # what it left behind can be cleared away
 
 
 async def test_what_cannot_be_done_is_refused_and_nobody_is_told(

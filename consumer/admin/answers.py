@@ -68,8 +68,11 @@ class ProblemDetails(Struct, frozen=True, kw_only=True):
 
 
 class Sinks(Struct, frozen=True, kw_only=True):
-    """Both ends of the journal, and how far each sink is in it."""
+    """Both ends of the journal, and how far each sink is in it. `journal` tells this journal from
+    every other one.
+    """
 
+    journal: str
     head: int
     oldest: int
     sinks: tuple[Cursor, ...]

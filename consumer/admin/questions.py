@@ -129,6 +129,8 @@ class ReplayRange(Asked, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.start is UNSET) == (self.since is UNSET):
             raise ValueError("give either start or since")
+        if self.start is not UNSET and self.end is not UNSET and self.end < self.start:
+            raise ValueError("the end must not lie before the start")
 
     @property
     def wanted(self) -> Range:

@@ -36,9 +36,14 @@ async def openapi(desk: Desk) -> dict[str, Any]:
 
 
 async def list_sinks(desk: Desk) -> Sinks:
-    """How far every sink is, and whether a person has it hold still or replay."""
+    """Which journal this is, how far every sink is in it, and what persons want of them."""
     positions = await desk.journal.positions()
-    return Sinks(head=positions.head, oldest=positions.oldest, sinks=positions.cursors)
+    return Sinks(
+        journal=positions.journal,
+        head=positions.head,
+        oldest=positions.oldest,
+        sinks=positions.cursors,
+    )
 
 
 async def list_quarantine(desk: Desk, *, query: QuarantineQuery) -> QuarantinePage:
@@ -65,7 +70,7 @@ async def quarantined_body(desk: Desk, *, path: OnePayload) -> Download:
 async def list_parked(desk: Desk, *, query: ParkQuery) -> ParkPage:
     """Events that a sink refused for good, without the events themselves, oldest first."""
     sink = query.sink or None
-    found = await desk.journal.parked(sink, limit=query.limit + 1, after=query.behind)
+    found = await desk.journal.parked(sink, limit=query.limit + 1, after=query.behind, bodies=False)
     if sink and not found and not await is_sink(desk.journal, sink):
         raise Rejection(HTTPStatus.NOT_FOUND, f"there is no sink {sink}")
     events = [ParkedEvent(**_facts(parked)) for parked in found]

@@ -135,6 +135,8 @@ class Daemon:
             intake=self._settings.intake,
             ordered=self._reconsider,
             committed=self._bell.ring,
+            sinks=[sink.name for sink in self._sinks],
+            metrics=self._metrics,
             log=self._log,
         )
 

@@ -22,6 +22,11 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+def maybe_from_micros(micros: int | None) -> datetime | None:
+    """The same for what may be missing."""
+    return None if micros is None else from_micros(micros)
+
+
 def parse_moment(moment: str) -> datetime:
     """An event's moment, a date or a UTC timestamp; a date begins at midnight UTC."""
     parsed = datetime.fromisoformat(moment)

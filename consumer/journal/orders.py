@@ -3,13 +3,16 @@
 Shared by every journal, so that each of them refuses the same things. Nothing is stored here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 
 from consumer.errors import Refused
 from consumer.model import Replay
 from consumer.repair import Range
+
+_NAMED = 5
+"""Of what is missing, an error names so many at most."""
 
 
 def unknown_sink(sink: str, known: Iterable[str]) -> Refused:
@@ -33,6 +36,22 @@ def nothing_to_replay(sink: str, passed: int, source: str | None) -> Refused:
     return Refused(
         f"sink {sink} has passed events up to {passed}; nothing{whose} there to send again"
     )
+
+
+def not_in_quarantine(ids: Sequence[str]) -> Refused:
+    """For a choice of payloads of which these are not there."""
+    return Refused(f"not in quarantine: {_few(ids)}")
+
+
+def not_parked(sink: str, seqs: Sequence[int]) -> Refused:
+    """For a choice of events of which the sink does not have these parked."""
+    return Refused(f"not parked for sink {sink}: {_few(seqs)}")
+
+
+def _few(missing: Sequence[object]) -> str:
+    rest = len(missing) - _NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(map(str, missing[:_NAMED])) + more
 
 
 def resolve(

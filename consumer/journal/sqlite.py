@@ -2,9 +2,9 @@
 
 How it works. Appends and everything else that changes something go to one writer thread, which
 commits all that waits in one synced transaction (`sqlite_writer`). Questions go to one reader
-thread (`sqlite_reader`). What is written and asked stands in `sqlite_writes`, `sqlite_repairs`,
-`sqlite_prune`, `sqlite_reads` and `sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open
-the file in `sqlite_file`.
+thread (`sqlite_reader`). What is written stands in `sqlite_writes`, `sqlite_cursors`,
+`sqlite_repairs` and `sqlite_prune`, what is asked in `sqlite_reads` and `sqlite_lines`, the SQL of
+both in `sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open the file in `sqlite_file`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,14 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from msgspec.structs import replace
 
 from consumer.errors import JournalUnavailable, JournalUnusable
-from consumer.journal import sqlite_prune, sqlite_reads, sqlite_repairs, sqlite_writes
+from consumer.journal import (
+    sqlite_cursors,
+    sqlite_lines,
+    sqlite_prune,
+    sqlite_reads,
+    sqlite_repairs,
+    sqlite_writes,
+)
 from consumer.journal.moments import to_micros
 from consumer.journal.sqlite_reader import Reader
 from consumer.journal.sqlite_writer import Writer
@@ -90,12 +97,12 @@ class SqliteJournal:
 
     async def enroll(self, sinks: Mapping[str, bool]) -> Mapping[str, int]:
         """See `ports.Journal`."""
-        cursors: Mapping[str, int] = await self._do(sqlite_writes.enroll, sinks)
+        cursors: Mapping[str, int] = await self._do(sqlite_cursors.enroll, sinks)
         return cursors
 
     async def advance(self, sink: str, seq: int, refused: Mapping[int, str]) -> None:
         """See `ports.Journal`."""
-        await self._do(sqlite_writes.advance, sqlite_writes.Advance(sink, seq, refused))
+        await self._do(sqlite_cursors.advance, sqlite_cursors.Advance(sink, seq, refused))
 
     async def quarantined(
         self, id_prefix: str = "", *, limit: int = 1000, after: int = 0, bodies: bool = True
@@ -104,30 +111,35 @@ class SqliteJournal:
         return await self._ask(sqlite_reads.quarantined, id_prefix, limit, after, bodies=bodies)
 
     async def parked(
-        self, sink: str | None = None, *, limit: int = 1000, after: tuple[int, str] = (0, "")
+        self,
+        sink: str | None = None,
+        *,
+        limit: int = 1000,
+        after: tuple[int, str] = (0, ""),
+        bodies: bool = True,
     ) -> Sequence[Parked]:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.parked, sink, limit, after)
+        return await self._ask(sqlite_reads.parked, sink, limit, after, bodies=bodies)
 
     async def backorders(
         self, *, source: str | None = None, ended: bool = False, limit: int = 1000
     ) -> Sequence[Backorder]:
         """See `ports.Journal`. `source` is the name of a configured source."""
         return await self._ask(
-            sqlite_reads.backorders, origin=source, with_ended=ended, limit=limit
+            sqlite_lines.backorders, origin=source, with_ended=ended, limit=limit
         )
 
     async def watched(self, source: str) -> Watched:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.watched, source)
+        return await self._ask(sqlite_lines.watched, source)
 
     async def told(self, source: str, subjects: Sequence[str]) -> Mapping[str, bytes]:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.told, source, subjects)
+        return await self._ask(sqlite_lines.told, source, subjects)
 
     async def scopes(self) -> Sequence[ScopeCount]:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.scopes)
+        return await self._ask(sqlite_lines.scopes)
 
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
         """See `ports.Journal`. Without sinks only the moment counts."""
@@ -153,9 +165,9 @@ class SqliteJournal:
         )
         return outcomes
 
-    async def discard_quarantined(self, ids: Sequence[str]) -> Sequence[str]:
+    async def discard_quarantined(self, ids: Sequence[str]) -> int:
         """See `repair.RepairableJournal`."""
-        gone: Sequence[str] = await self._do(sqlite_repairs.discard_quarantined, ids)
+        gone: int = await self._do(sqlite_repairs.discard_quarantined, ids)
         return gone
 
     async def pause(self, sink: str, *, paused: bool) -> None:
@@ -192,9 +204,9 @@ class SqliteJournal:
         """See `repair.RepairableJournal`."""
         return await self._ask(sqlite_reads.orders, sink)
 
-    async def retrying(self, sink: str, *, limit: int) -> Sequence[Parked]:
+    async def retrying(self, sink: str, *, limit: int, max_bytes: int) -> Sequence[Parked]:
         """See `repair.RepairableJournal`."""
-        return await self._ask(sqlite_reads.retrying, sink, limit)
+        return await self._ask(sqlite_reads.retrying, sink, limit, max_bytes)
 
     async def redelivered(
         self,

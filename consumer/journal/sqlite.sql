@@ -35,6 +35,7 @@ FROM rows;
 -- Carry the state of order lines along, event by event, with what a poll knows of them. `since`
 -- stays while a line is open and begins anew when it comes back; `ended` is when it was first
 -- cleared. json_extract ends a text before a NUL character: the event has it whole.
+-- settled: a state told up to this event gives way to a later fact only; NULL: to every event.
 WITH rows AS MATERIALIZED (SELECT key, value FROM json_each(:rows))
 INSERT INTO backorders (
     source, subject, origin, type, order_number, line, item, description, quantity, delay,
@@ -77,7 +78,11 @@ ON CONFLICT (source, subject) DO UPDATE SET
     seq = excluded.seq,
     digest = coalesce(excluded.digest, digest),
     revision = coalesce(excluded.revision, revision),
-    view = coalesce(excluded.view, view);
+    view = coalesce(excluded.view, view)
+WHERE
+    :settled IS NULL
+    OR excluded.updated > updated
+    OR (excluded.updated = updated AND seq > :settled);
 
 -- name: watch_lines
 -- What a poll knows of lines that it told before and says nothing new of. lines: JSON object,
@@ -132,9 +137,12 @@ SELECT seq FROM cursors WHERE sink = :sink;
 
 -- name: extend_replay
 -- Before `advance`: a replay of all that the sink had passed goes on to the end of the batch that
--- it had in hand.
-UPDATE replays SET last = :seq
-WHERE sink = :sink AND last = (SELECT seq FROM cursors WHERE cursors.sink = :sink);
+-- it had in hand. One that is over stays as it was.
+UPDATE replays SET last = max(last, :seq)
+WHERE
+    sink = :sink
+    AND done < last
+    AND last = (SELECT seq FROM cursors WHERE cursors.sink = :sink);
 
 -- name: advance
 INSERT INTO cursors (sink, seq) VALUES (:sink, :seq)
@@ -148,6 +156,10 @@ ON CONFLICT (sink, seq) DO UPDATE SET
     reason = excluded.reason,
     parked = excluded.parked,
     retrying = 0;
+
+-- name: park_again
+-- A parked event was refused once more. One that was discarded meanwhile stays discarded.
+UPDATE parked SET reason = :reason, parked = :now, retrying = 0 WHERE sink = :sink AND seq = :seq;
 
 -- --- reading -------------------------------------------------------------------------------
 
@@ -194,17 +206,20 @@ FROM sized CROSS JOIN events USING (seq)
 WHERE total <= :max_bytes OR total = size OR size IS NULL; -- damage must not pass unseen
 
 -- name: ends
--- The journal's ends, the number of quarantined payloads, and up to where it was pruned.
+-- The journal's ends, the number of quarantined payloads, up to where it was pruned, and what tells
+-- it from other journals.
 SELECT
     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
     coalesce((SELECT min(seq) FROM events), 0),
     (SELECT count(*) FROM quarantine),
-    (SELECT value FROM marks WHERE name = 'pruned');
+    (SELECT value FROM marks WHERE name = 'pruned'),
+    (SELECT journal FROM identity);
 
 -- name: cursors
--- Every cursor with what is before it, and what persons want of the sink. Nothing above `pruned` is missing, so that is a
--- subtraction; only what pruning left standing below is counted one by one, for a sink that is
--- still there. That may be much, scattered over the whole file: it is counted in an index.
+-- Every cursor with what is before it, and what persons want of the sink. Nothing above `pruned` is
+-- missing, so that is a subtraction; only what pruning left standing below is counted one by one,
+-- for a sink that is still there. That may be much, scattered over the whole file: it is counted in
+-- an index.
 SELECT
     cursors.sink,
     seq,
@@ -250,10 +265,12 @@ SELECT
 FROM page CROSS JOIN quarantine USING (position);
 
 -- name: parked
--- A page of what is parked, behind a pair of sequence number and sink.
+-- A page of what is parked, behind a pair of sequence number and sink, with bodies or without. Of a
+-- body that is not wanted nothing is read.
 SELECT
     parked.sink, parked.seq, parked.reason, parked.parked, parked.retrying, events.recorded,
-    events.origin, events.id, events.source, events.type, events.subject, events.body
+    events.origin, events.id, events.source, events.type, events.subject,
+    iif(:bodies, events.body, x'')
 FROM parked LEFT JOIN events ON events.seq = parked.seq
 WHERE (parked.seq, parked.sink) > (:after_seq, :after_sink)
 ORDER BY parked.seq, parked.sink
@@ -263,7 +280,8 @@ LIMIT :limit;
 -- The same for one sink.
 SELECT
     parked.sink, parked.seq, parked.reason, parked.parked, parked.retrying, events.recorded,
-    events.origin, events.id, events.source, events.type, events.subject, events.body
+    events.origin, events.id, events.source, events.type, events.subject,
+    iif(:bodies, events.body, x'')
 FROM parked LEFT JOIN events ON events.seq = parked.seq
 WHERE parked.sink = :sink AND (parked.seq, parked.sink) > (:after_seq, :after_sink)
 ORDER BY parked.seq
@@ -335,8 +353,16 @@ SELECT json_group_array(id) FROM quarantine WHERE id IN (SELECT value FROM json_
 DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: refuse_again
--- A payload was tried again, and stays for other reasons; it did not come once more.
-UPDATE quarantine SET problems = :problems WHERE id = :id;
+-- The payload `whole` was tried again, and this is refused of it. A part of it came when it came.
+-- What is in quarantine already, such as the payload itself, gets the newest reasons; it did not
+-- come once more.
+INSERT INTO quarantine (
+    id, source, system, origin, first_seen, last_seen, times, problems, attributes, body
+)
+SELECT :id, source, system, origin, first_seen, last_seen, 1, :problems, attributes, :body
+FROM quarantine
+WHERE id = :whole
+ON CONFLICT (id) DO UPDATE SET problems = excluded.problems;
 
 -- name: sinks
 SELECT json_group_array(sink) FROM cursors;
@@ -362,28 +388,34 @@ SELECT EXISTS (SELECT 1 FROM events WHERE seq BETWEEN :first AND :last);
 SELECT EXISTS (SELECT 1 FROM events WHERE origin = :origin AND seq BETWEEN :first AND :last);
 
 -- name: begin_replay
-INSERT INTO replays (sink, first, last, done, origin, requested)
+-- It takes the place of one that is over.
+REPLACE INTO replays (sink, first, last, done, origin, requested)
 VALUES (:sink, :first, :last, :done, :origin, :requested);
 
 -- name: replay
-SELECT first, last, done, origin, requested FROM replays WHERE sink = :sink;
+-- The replay that is under way.
+SELECT first, last, done, origin, requested FROM replays WHERE sink = :sink AND done < last;
 
 -- name: end_replay
-DELETE FROM replays WHERE sink = :sink;
+-- One that is over is remembered.
+DELETE FROM replays WHERE sink = :sink AND done < last;
 
 -- name: replayed
--- A replay has come as far as `done`, if it is still this one: it may have been ended meanwhile, and
--- another one begun.
+-- A replay has come as far as `done`, if it is still this one and under way: it may have been ended
+-- meanwhile, and another one begun.
 UPDATE replays SET done = :done
 WHERE
     sink = :sink
     AND requested = :requested
     AND first = :first
     AND last = :last
+    AND done < last
     AND origin IS :origin;
 
--- name: finish_replay
-DELETE FROM replays WHERE sink = :sink AND done >= last;
+-- name: parked_seqs
+-- Which of these events a sink has parked. seqs: JSON array. Gives a JSON array.
+SELECT json_group_array(seq) FROM parked
+WHERE sink = :sink AND seq IN (SELECT value FROM json_each(:seqs));
 
 -- name: retry_parked
 -- Of these parked events of a sink, those that are still held are to be offered once more. seqs:
@@ -420,21 +452,37 @@ FROM cursors
 WHERE sink = :sink;
 
 -- name: retrying
--- Parked events of a sink that are to be offered once more.
+-- Parked events of a sink that are to be offered once more: as many as fit into max_bytes, and one
+-- in any case. Not in order: bodies need no sorting here.
+WITH page AS (
+    SELECT parked.seq, length(body) AS size
+    FROM parked INDEXED BY parked_retrying CROSS JOIN events ON events.seq = parked.seq
+    WHERE sink = :sink AND retrying
+    ORDER BY parked.seq
+    LIMIT :limit
+),
+sized AS (
+    SELECT seq, size, sum(size) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total FROM page
+)
 SELECT
     parked.sink, parked.seq, parked.reason, parked.parked, parked.retrying, events.recorded,
     events.origin, events.id, events.source, events.type, events.subject, events.body
-FROM parked INDEXED BY parked_retrying CROSS JOIN events USING (seq)
-WHERE parked.sink = :sink AND retrying
-ORDER BY parked.seq
-LIMIT :limit;
+FROM
+    sized
+    CROSS JOIN parked ON parked.sink = :sink AND parked.seq = sized.seq
+    CROSS JOIN events ON events.seq = sized.seq
+WHERE total <= :max_bytes OR total = size OR size IS NULL; -- damage must not pass unseen
 
 -- --- pruning -------------------------------------------------------------------------------
 
 -- name: passed
--- The sequence that every one of these sinks has passed; 0 if one of them has no cursor.
-SELECT min(coalesce(cursors.seq, 0))
-FROM json_each(:sinks) LEFT JOIN cursors ON cursors.sink = json_each.value;
+-- The sequence that every one of these sinks has passed, and the replay too that it has under way;
+-- 0 if one of them has no cursor. (Of several values, one of which is NULL, min gives NULL.)
+SELECT min(coalesce(min(cursors.seq, replays.done), cursors.seq, 0))
+FROM
+    json_each(:sinks)
+    LEFT JOIN cursors ON cursors.sink = json_each.value
+    LEFT JOIN replays ON replays.sink = cursors.sink AND done < last;
 
 -- name: prunable
 -- A step's worth of old events, and which of them may go: all but those that are parked, and the

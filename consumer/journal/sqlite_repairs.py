@@ -16,10 +16,17 @@ from msgspec import Struct
 
 from consumer.errors import Refused
 from consumer.journal import moments
-from consumer.journal.orders import nothing_to_replay, replaying_already, resolve
+from consumer.journal.orders import (
+    not_in_quarantine,
+    not_parked,
+    nothing_to_replay,
+    replaying_already,
+    resolve,
+)
 from consumer.journal.retrials import retrials
+from consumer.journal.sqlite_cursors import park
 from consumer.journal.sqlite_reads import no_such_sink, replay_of
-from consumer.journal.sqlite_writes import append, park
+from consumer.journal.sqlite_writes import append_late
 from consumer.journal.statements import statements
 from consumer.model import Entry, Outcome, Replay
 from consumer.repair import Range
@@ -91,23 +98,30 @@ def readmit(connection: sqlite3.Connection, entries: Mapping[str, Entry]) -> Map
     """`RepairableJournal.readmit`."""
     held = _in_quarantine(connection, list(entries))
     tried = retrials({id: entry for id, entry in entries.items() if id in held})
-    (outcomes,) = append(connection, [[each.rest for each in tried]])
-    again = [
-        {"id": each.id, "problems": msgspec.json.encode(each.problems)}
+    outcomes = append_late(connection, [each.rest for each in tried])
+    refused = [
+        {
+            "whole": each.id,
+            "id": refusal.id,
+            "problems": msgspec.json.encode(refusal.problems),
+            "body": refusal.body,
+        }
         for each in tried
-        if each.problems is not None
+        for refusal in each.refusals
     ]
-    connection.executemany(SQL["refuse_again"], again)
-    _leave(connection, [each.id for each in tried if each.problems is None])
+    connection.executemany(SQL["refuse_again"], refused)
+    _leave(connection, [each.id for each in tried if not each.stays])
     return {each.id: each.outcome(outcome) for each, outcome in zip(tried, outcomes, strict=True)}
 
 
 @_one_by_one
-def discard_quarantined(connection: sqlite3.Connection, ids: Sequence[str]) -> Sequence[str]:
+def discard_quarantined(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
     """`RepairableJournal.discard_quarantined`."""
     held = _in_quarantine(connection, ids)
+    if missing := [id for id in ids if id not in held]:
+        raise not_in_quarantine(missing)
     _leave(connection, ids)
-    return [id for id in dict.fromkeys(ids) if id in held]
+    return len(held)
 
 
 def _in_quarantine(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
@@ -140,7 +154,7 @@ def replay(connection: sqlite3.Connection, call: NewReplay) -> Replay:
     passed = _passed(connection, sink)
     if running := _replay(connection, sink):
         raise replaying_already(sink, running)
-    _, oldest, _, _ = connection.execute(SQL["ends"]).fetchone()
+    _, oldest, *_ = connection.execute(SQL["ends"]).fetchone()
     now = moments.from_micros(moments.now())
     planned = resolve(sink, wanted, passed=passed, oldest=oldest, begin=call.begin, now=now)
     columns = _columns(sink, planned)
@@ -174,17 +188,29 @@ def end_replay(connection: sqlite3.Connection, sink: str) -> Replay | None:
 @_one_by_one
 def retry_parked(connection: sqlite3.Connection, call: Choice) -> int:
     """`RepairableJournal.retry_parked`."""
-    _passed(connection, call.sink)
+    chosen = _choose(connection, call)
     statement = SQL["retry_all_parked"] if call.seqs is None else SQL["retry_parked"]
-    return connection.execute(statement, _chosen(call.sink, call.seqs)).rowcount
+    return connection.execute(statement, chosen).rowcount
 
 
 @_one_by_one
 def discard_parked(connection: sqlite3.Connection, call: Choice) -> int:
     """`RepairableJournal.discard_parked`."""
-    _passed(connection, call.sink)
+    chosen = _choose(connection, call)
     statement = SQL["unpark_all"] if call.seqs is None else SQL["unpark"]
-    return connection.execute(statement, _chosen(call.sink, call.seqs)).rowcount
+    return connection.execute(statement, chosen).rowcount
+
+
+def _choose(connection: sqlite3.Connection, call: Choice) -> Mapping[str, object]:
+    """What names the events; raises `Refused` where one of them is not parked."""
+    _passed(connection, call.sink)
+    chosen = _chosen(call.sink, call.seqs)
+    if call.seqs is not None:
+        (found,) = connection.execute(SQL["parked_seqs"], chosen).fetchone()
+        parked = msgspec.json.decode(found, type=set[int])
+        if missing := [seq for seq in call.seqs if seq not in parked]:
+            raise not_parked(call.sink, missing)
+    return chosen
 
 
 def _chosen(sink: str, seqs: Sequence[int] | None) -> Mapping[str, object]:
@@ -199,10 +225,11 @@ def redelivered(connection: sqlite3.Connection, call: Redelivered) -> None:
     """`RepairableJournal.redelivered`."""
     _passed(connection, call.sink)
     connection.execute(SQL["unpark"], _chosen(call.sink, call.delivered))
-    park(connection, call.sink, call.refused, moments.now())
-    if call.replayed is not None:
+    if call.replayed is None:
+        park(connection, call.sink, call.refused, moments.now(), SQL["park_again"])
+    else:
+        park(connection, call.sink, call.refused, moments.now())
         connection.execute(SQL["replayed"], _columns(call.sink, call.replayed))
-        connection.execute(SQL["finish_replay"], {"sink": call.sink})
 
 
 def _passed(connection: sqlite3.Connection, sink: str) -> int:

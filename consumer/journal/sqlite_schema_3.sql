@@ -1,9 +1,19 @@
--- Schema 3: what persons want of sinks, and a position for everything in quarantine.
+-- Schema 3: a name for the journal, what persons want of sinks, and a position for everything in
+-- quarantine.
+
+-- What tells this journal from every other one; a copy of the file keeps it.
+CREATE TABLE identity (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    journal TEXT    NOT NULL
+) STRICT;
+
+INSERT INTO identity (one, journal) VALUES (1, lower(hex(randomblob(16))));
 
 -- Since when a sink holds still; NULL: it does not.
 ALTER TABLE cursors ADD COLUMN paused INTEGER;
 
 -- What a sink gets once more: events `first` to `last`, of which all up to `done` are behind it.
+-- With `done` at `last` it is over, and remembered as the sink's last one.
 -- `origin` is the configured source whose events they are; NULL: all of them.
 CREATE TABLE replays (
     sink      TEXT    PRIMARY KEY,

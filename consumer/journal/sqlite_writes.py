@@ -58,14 +58,6 @@ class New(NamedTuple):
     known: Known | None
 
 
-class Advance(Struct, frozen=True):
-    """The arguments of one `Journal.advance`."""
-
-    sink: str
-    seq: int
-    refused: Mapping[int, str]
-
-
 def weigh(entries: Sequence[Entry]) -> int:
     """About how many rows an append changes, 16 KiB of bodies counting as a row more.
 
@@ -85,6 +77,20 @@ def append(
     connection: sqlite3.Connection, calls: Sequence[Sequence[Entry]]
 ) -> Sequence[Sequence[Outcome]]:
     """`Journal.append`: events, states of order lines and refusals of every call."""
+    return _append(connection, calls, None)
+
+
+def append_late(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[Outcome]:
+    """Append what should have come earlier: what was told of a line since stays its state."""
+    (head,) = connection.execute(SQL["head"]).fetchone()
+    (outcomes,) = _append(connection, [entries], head)
+    return outcomes
+
+
+def _append(
+    connection: sqlite3.Connection, calls: Sequence[Sequence[Entry]], settled: int | None
+) -> Sequence[Sequence[Outcome]]:
+    """`settled`: states told up to this event give way to later facts only; None: to all."""
     now = moments.now()
     entries = [entry for call in calls for entry in call]
     held = _held(connection, entries)
@@ -97,7 +103,7 @@ def append(
         held.update(fresh)
         new += _new(entry, reversed(fresh.values()), unsaid)
         outcomes.append(_outcome(entry, accepted=len(fresh)))
-    _insert(connection, new, now)
+    _insert(connection, new, now, settled)
     _watch(connection, entries, unsaid)
     connection.executemany(SQL["quarantine"], _refusals(entries, now))
     queue = iter(outcomes)
@@ -171,29 +177,35 @@ def _outcome(entry: Entry, accepted: int) -> Outcome:
     )
 
 
-def _insert(connection: sqlite3.Connection, new: Sequence[New], now: int) -> None:
+def _insert(
+    connection: sqlite3.Connection, new: Sequence[New], now: int, settled: int | None
+) -> None:
     rows: list[Row] = []
     bodies: list[bytes] = []
     offset = 0
     for one in new:
         body = one.event.encode()
         if rows and offset + len(body) > _SLICE:
-            _insert_slice(connection, rows, bodies, now)
+            _insert_slice(connection, rows, bodies, now, settled)
             rows, bodies, offset = [], [], 0
         rows.append(_row(one, offset, len(body)))
         bodies.append(body)
         offset += len(body)
     if rows:
-        _insert_slice(connection, rows, bodies, now)
+        _insert_slice(connection, rows, bodies, now, settled)
 
 
 def _insert_slice(
-    connection: sqlite3.Connection, rows: Sequence[Row], bodies: Sequence[bytes], now: int
+    connection: sqlite3.Connection,
+    rows: Sequence[Row],
+    bodies: Sequence[bytes],
+    now: int,
+    settled: int | None,
 ) -> None:
     (head,) = connection.execute(SQL["head"]).fetchone()
     values = {"head": head, "recorded": now, "rows": msgspec.json.encode(rows).decode()}
     connection.execute(SQL["insert_events"], values | {"bodies": b"".join(bodies)})
-    connection.execute(SQL["update_backorders"], values)
+    connection.execute(SQL["update_backorders"], values | {"settled": settled})
 
 
 def _row(new: New, offset: int, length: int) -> Row:
@@ -232,44 +244,6 @@ def _refusals(entries: Sequence[Entry], now: int) -> Iterable[Mapping[str, objec
                 "attributes": msgspec.json.encode(entry.message.attributes),
                 "body": refusal.body,
             }
-
-
-def enroll(
-    connection: sqlite3.Connection, calls: Sequence[Mapping[str, bool]]
-) -> Sequence[Mapping[str, int]]:
-    """`Journal.enroll`."""
-    (head,) = connection.execute(SQL["head"]).fetchone()
-    results = []
-    for sinks in calls:
-        connection.executemany(
-            SQL["enroll"],
-            [
-                {"sink": sink, "from_oldest": from_oldest, "head": head}
-                for sink, from_oldest in sinks.items()
-            ],
-        )
-        rows = {sink: connection.execute(SQL["cursor"], {"sink": sink}) for sink in sinks}
-        results.append({sink: row.fetchone()[0] for sink, row in rows.items()})
-    return results
-
-
-def advance(connection: sqlite3.Connection, calls: Sequence[Advance]) -> Sequence[None]:
-    """`Journal.advance`."""
-    now = moments.now()
-    for call in calls:
-        values = {"sink": call.sink, "seq": call.seq}
-        connection.execute(SQL["extend_replay"], values)
-        connection.execute(SQL["advance"], values)
-        park(connection, call.sink, call.refused, now)
-    return [None] * len(calls)
-
-
-def park(connection: sqlite3.Connection, sink: str, refused: Mapping[int, str], now: int) -> None:
-    """Remember what a sink refused, sequence number to reason."""
-    rows = [
-        {"sink": sink, "seq": seq, "reason": reason, "now": now} for seq, reason in refused.items()
-    ]
-    connection.executemany(SQL["park"], rows)
 
 
 def probe(connection: sqlite3.Connection, calls: Sequence[None]) -> Sequence[None]:

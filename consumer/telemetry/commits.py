@@ -29,28 +29,42 @@ class Commits:
             told = entry.message.system in _TOLD
             if told:
                 self._metrics.messages.labels(source, _word(outcome)).inc()
-            if outcome.accepted:
-                grown = True
-                self._count_events(source, entry, outcome)
-            if outcome.duplicates:
-                self._metrics.duplicates.labels(source).inc(outcome.duplicates)
-            if outcome.quarantined:
-                self._metrics.quarantined.labels(source).inc(outcome.quarantined)
-            if outcome.quarantined and told:
-                self._log.quarantined(
-                    source=source,
-                    origin=entry.message.origin,
-                    ids=[refusal.id for refusal in entry.refusals],
-                    problems=len(outcome.problems),
-                )
+            grown |= self._count_events(entry, outcome)
+            self._count_refusals(entry, [refusal.id for refusal in entry.refusals], told=told)
         return grown
 
-    def _count_events(self, source: str, entry: Entry, outcome: Outcome) -> None:
+    def readmitted(self, entry: Entry, outcome: Outcome, id_: str) -> bool:
+        """The same for a payload, by its id, that was tried again: the message is none that came,
+        and where it stays in quarantine it is none that was put there.
+        """
+        refused = [refusal.id for refusal in entry.refusals if refusal.id != id_]
+        self._count_refusals(entry, refused, told=True)
+        return self._count_events(entry, outcome)
+
+    def _count_refusals(self, entry: Entry, refused: Sequence[str], *, told: bool) -> None:
+        if not refused:
+            return
+        self._metrics.quarantined.labels(entry.message.source).inc(len(refused))
+        if told:
+            self._log.quarantined(
+                source=entry.message.source,
+                origin=entry.message.origin,
+                ids=list(refused),
+                problems=sum(len(refusal.problems) for refusal in entry.refusals),
+            )
+
+    def _count_events(self, entry: Entry, outcome: Outcome) -> bool:
+        source = entry.message.source
+        if outcome.duplicates:
+            self._metrics.duplicates.labels(source).inc(outcome.duplicates)
+        if not outcome.accepted:
+            return False
         self._metrics.events.labels(source).inc(outcome.accepted)
         for event in entry.events:
             if event.drift:
                 self._metrics.drift.labels(source).inc()
                 self._tell_drift(source, event.drift)
+        return True
 
     def _tell_drift(self, source: str, names: str) -> None:
         for name in names.split(","):

@@ -8,6 +8,7 @@ a sink. `JournalSuite` (`ports.Journal`) stands in `consumer.testing.journal_sui
 import bisect
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from secrets import token_hex
 from typing import Self
 
 import msgspec
@@ -49,8 +50,8 @@ class MemoryJournal(MemoryRepairs):
         super().__init__()
         self.failure: str | None = None
         self._ids: set[str] = set()
+        self._name = token_hex(16)
         self._head = 0
-        self._quarantine_head = 0
         self._lines = Lines()
 
     async def __aenter__(self) -> Self:
@@ -64,21 +65,25 @@ class MemoryJournal(MemoryRepairs):
         self._check()
         return self._append_all(entries)
 
-    def _append_all(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+    def _append_all(self, entries: Sequence[Entry], *, late: bool = False) -> Sequence[Outcome]:
         bodies = [[event.encode() for event in entry.events] for entry in entries]
         msgspec.json.encode([entry.watch for entry in entries])
         now = utc_now()  # everything that can fail is behind us: all or nothing
+        settled = self._head if late else None
         return [
-            self._append(entry, encoded, now)
+            self._append(entry, encoded, now, settled)
             for entry, encoded in zip(entries, bodies, strict=True)
         ]
 
-    def _append(self, entry: Entry, bodies: Sequence[bytes], now: datetime) -> Outcome:
+    def _append(
+        self, entry: Entry, bodies: Sequence[bytes], now: datetime, settled: int | None
+    ) -> Outcome:
         accepted = 0
         for event, body in zip(entry.events, bodies, strict=True):
             if event.id not in self._ids:
                 accepted += 1
-                self._add(event, body, entry.message.source, now)
+                record = self._add(event, body, entry.message.source, now)
+                self._lines.carry(record, event, settled)
         for refusal in entry.refusals:
             self._refuse(refusal, entry.message, now)
         if entry.watch:
@@ -92,7 +97,7 @@ class MemoryJournal(MemoryRepairs):
             unreadable=entry.unreadable,
         )
 
-    def _add(self, event: Event, body: bytes, origin: str, now: datetime) -> None:
+    def _add(self, event: Event, body: bytes, origin: str, now: datetime) -> Record:
         self._head += 1
         self._ids.add(event.id)
         record = Record(
@@ -106,7 +111,7 @@ class MemoryJournal(MemoryRepairs):
             body=body,
         )
         self._records.append(record)
-        self._lines.carry(record, event)
+        return record
 
     def _refuse(self, refusal: Refusal, message: Message, now: datetime) -> None:
         known = self._quarantine.get(refusal.id)
@@ -158,6 +163,7 @@ class MemoryJournal(MemoryRepairs):
         """See `ports.Journal`."""
         self._check()
         return Positions(
+            journal=self._name,
             head=self._head,
             oldest=self._records[0].seq if self._records else 0,
             quarantined=len(self._quarantine),
@@ -204,12 +210,18 @@ class MemoryJournal(MemoryRepairs):
         return rows[:limit]
 
     async def parked(
-        self, sink: str | None = None, *, limit: int = 1000, after: tuple[int, str] = (0, "")
+        self,
+        sink: str | None = None,
+        *,
+        limit: int = 1000,
+        after: tuple[int, str] = (0, ""),
+        bodies: bool = True,
     ) -> Sequence[Parked]:
         """See `ports.Journal`."""
         self._check()
         rows = (self._parked[key] for key in sorted(self._parked) if key > after)
-        return [row for row in rows if sink is None or row.sink == sink][:limit]
+        found = [row for row in rows if sink is None or row.sink == sink][:limit]
+        return found if bodies else [_without_body(row) for row in found]
 
     async def backorders(
         self, *, source: str | None = None, ended: bool = False, limit: int = 1000
@@ -243,7 +255,7 @@ class MemoryJournal(MemoryRepairs):
     async def prune(self, before: datetime, sinks: Sequence[str]) -> int:
         """See `ports.Journal`."""
         self._check()
-        passed = min((self._cursors.get(sink, 0) for sink in sinks), default=self._head)
+        passed = min(map(self._behind, sinks), default=self._head)
         stays = {seq for seq, _ in self._parked} | self._lines.last_of_open()
         kept = [
             record
@@ -260,6 +272,15 @@ class MemoryJournal(MemoryRepairs):
         """See `ports.Journal`."""
         self._check()
 
+    def _behind(self, sink: str) -> int:
+        """What a sink has passed, and the replay too that it has under way."""
+        cursor, replay = self._cursors.get(sink, 0), self._replay(sink)
+        return min(cursor, replay.done) if replay else cursor
+
     def _check(self) -> None:
         if self.failure:
             raise JournalUnavailable(self.failure)
+
+
+def _without_body(row: Parked) -> Parked:
+    return replace(row, record=row.record and replace(row.record, body=b""))

@@ -23,10 +23,17 @@ class Lines:
         self._known: dict[Key, Known] = {}
         self._scopes: dict[str, Watched] = {}  # without their lines
 
-    def carry(self, record: Record, event: Event) -> None:
-        """A line moves on to its next event."""
+    def carry(self, record: Record, event: Event, settled: int | None) -> None:
+        """A line moves on to its next event.
+
+        `settled`: a state told up to this event gives way to a later fact only; None: to any.
+        """
         state, key, now = line_state(event), (event.source, event.subject), record.recorded
         before = self._states.get(key)
+        if before and settled is not None:
+            fact, known = from_micros(state.updated), before.updated
+            if fact < known or (fact == known and before.seq <= settled):
+                return
         ends = event.type == ENDS
         comes_back = before is not None and before.ended is not None and not ends
         self._states[key] = Backorder(

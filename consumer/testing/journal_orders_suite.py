@@ -1,6 +1,6 @@
 """The part of the repairing journal's suite that is about what persons want of sinks.
 
-A sink that holds still, a replay, parked events that are offered once more. `JournalRepairSuite`
+A sink that holds still, a replay, and, by `JournalParkedSuite`, parked events. `JournalRepairSuite`
 has it.
 """
 # ruff: noqa: D102, PLR2004 - a test's name says what it shows, numbers in expectations likewise
@@ -16,17 +16,7 @@ from consumer.errors import Refused
 from consumer.model import Cursor, Replay, utc_now
 from consumer.repair import Orders, Range, RepairableJournal
 from consumer.testing.builders import entry, event, message
-
-
-async def _passed(journal: RepairableJournal, count: int = 10, *sinks: str) -> Sequence[int]:
-    """`count` events that the sinks have passed; their sequence numbers."""
-    sinks = sinks or ("sink",)
-    await journal.enroll(dict.fromkeys(sinks, True))
-    await journal.append([entry(*(event(n) for n in range(count)))])
-    seqs = [record.seq for record in await journal.read(0, limit=count)]
-    for sink in sinks:
-        await journal.advance(sink, seqs[-1], {})
-    return seqs
+from consumer.testing.journal_parked_suite import FIT, JournalParkedSuite, passed
 
 
 async def _cursor(journal: RepairableJournal, sink: str = "sink") -> Cursor:
@@ -37,14 +27,14 @@ def _range(replay: Replay) -> tuple[int, int]:
     return replay.start, replay.end
 
 
-class JournalOrdersSuite:
+class JournalOrdersSuite(JournalParkedSuite):
     """Tests for a journal; the fixture `journal` is the subclass's to give."""
 
     # --- pause -------------------------------------------------------------------------------
 
     async def test_a_sink_is_paused_until_it_is_resumed(self, journal: RepairableJournal) -> None:
         before = utc_now()
-        seqs = await _passed(journal, 2, "sink", "other")
+        seqs = await passed(journal, 2, "sink", "other")
         await journal.pause("sink", paused=True)
         orders = await journal.orders("sink")
         assert orders.paused is not None
@@ -70,7 +60,7 @@ class JournalOrdersSuite:
             journal.discard_parked("archiv", [1]),
             journal.redelivered("archiv", [], {1: "no"}),
             journal.orders("archiv"),
-            journal.retrying("archiv", limit=1),
+            journal.retrying("archiv", limit=1, max_bytes=FIT),
             journal.append([entry(event(1))]),
             return_exceptions=True,
         )
@@ -89,7 +79,7 @@ class JournalOrdersSuite:
     async def test_a_replay_is_written_down_and_carried_along(
         self, journal: RepairableJournal
     ) -> None:
-        seqs = await _passed(journal, 10, "sink", "other")
+        seqs = await passed(journal, 10, "sink", "other")
         before = utc_now()
         replay = await journal.replay("sink", Range(start=seqs[3], end=seqs[6]))
         assert (replay.start, replay.end, replay.done) == (seqs[3], seqs[6], seqs[3] - 1)
@@ -101,11 +91,52 @@ class JournalOrdersSuite:
         await journal.redelivered("sink", seqs[3:5], {}, replayed=further)
         assert await journal.orders("sink") == Orders(replay=further)
         assert (await _cursor(journal)).seq == seqs[-1]
-        await journal.redelivered("sink", seqs[5:7], {}, replayed=replace(replay, done=seqs[6]))
+        over = replace(replay, done=seqs[6])
+        await journal.redelivered("sink", seqs[5:7], {}, replayed=over)
         assert await journal.orders("sink") == Orders()
+        assert (await _cursor(journal)).replay == over
+
+    async def test_a_replay_that_is_over_is_remembered(self, journal: RepairableJournal) -> None:
+        seqs = await passed(journal)
+        await journal.advance("sink", seqs[5], {})
+        replay = await journal.replay("sink", Range(start=seqs[3]))
+        over = replace(replay, done=seqs[5])
+        await journal.redelivered("sink", seqs[3:6], {}, replayed=over)
+        await journal.advance("sink", seqs[6], {})  # it ended at the cursor, but it is over
+        await journal.redelivered("sink", [], {}, replayed=replace(replay, done=seqs[3]))
+        assert await journal.end_replay("sink") is None
+        assert (await _cursor(journal)).replay == over
+        assert over.over
+        assert await journal.orders("sink") == Orders()
+        another = await journal.replay("sink", Range(start=seqs[1], end=seqs[2]))
+        assert (await _cursor(journal)).replay == another
+        assert await journal.end_replay("sink") == another
+        assert (await _cursor(journal)).replay is None  # a person ended that one
+
+    async def test_what_a_replay_still_has_to_send_is_not_pruned(
+        self, journal: RepairableJournal
+    ) -> None:
+        seqs = await passed(journal, 10, "sink", "other", "third")
+        sinks, later = ["sink", "other"], utc_now() + timedelta(seconds=1)
+        replay = await journal.replay("sink", Range(start=seqs[3], end=seqs[6]))
+        await journal.replay("third", Range(start=seqs[2]))
+        await journal.pause("sink", paused=True)
+        assert await journal.prune(later, sinks) == 3
+        further = replace(replay, done=seqs[4])
+        await journal.redelivered("sink", seqs[3:5], {}, replayed=further)
+        assert await journal.prune(later, sinks) == 2
+        assert [record.seq for record in await journal.read(0, limit=99)] == seqs[5:]
+        await journal.redelivered("sink", seqs[5:7], {}, replayed=replace(replay, done=seqs[6]))
+        await journal.replay("sink", Range(start=seqs[8]))
+        await journal.advance("sink", seqs[5], {})  # back again, before its replay
+        assert await journal.prune(later, sinks) == 1
+        await journal.advance("sink", seqs[9], {})
+        assert await journal.prune(later, sinks) == 2
+        await journal.end_replay("sink")
+        assert await journal.prune(later, sinks) == 2
 
     async def test_an_ended_replay_does_not_come_back(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal)
+        seqs = await passed(journal)
         replay = await journal.replay("sink", Range(start=seqs[0]))
         with pytest.raises(Refused, match=r"^sink sink gets events \d+ to \d+ again already"):
             await journal.replay("sink", Range(start=seqs[2]))
@@ -117,7 +148,7 @@ class JournalOrdersSuite:
     async def test_what_came_of_one_replay_does_not_move_another(
         self, journal: RepairableJournal
     ) -> None:
-        seqs = await _passed(journal)
+        seqs = await passed(journal)
         await journal.replay("sink", Range(start=seqs[2], source="radial-queue"))
         orders = await journal.orders("sink")
         assert orders.replay is not None
@@ -137,17 +168,17 @@ class JournalOrdersSuite:
     async def test_what_a_sink_has_in_hand_becomes_part_of_a_replay_of_all_that_it_has_passed(
         self, journal: RepairableJournal
     ) -> None:
-        seqs = await _passed(journal, 10, "sink", "partly", "other")
+        seqs = await passed(journal, 10, "sink", "partly", "other")
         for sink in ("sink", "partly", "other"):
             await journal.advance(sink, seqs[3], {})
         whole = await journal.replay("sink", Range(start=seqs[1]))
         part = await journal.replay("partly", Range(start=seqs[1], end=seqs[2]))
         await journal.advance("other", seqs[4], {})
         assert (await journal.orders("sink")).replay == whole
-        for passed in (seqs[5], seqs[6]):
+        for behind in (seqs[5], seqs[6]):
             for sink in ("sink", "partly"):
-                await journal.advance(sink, passed, {})
-            assert (await journal.orders("sink")).replay == replace(whole, end=passed)
+                await journal.advance(sink, behind, {})
+            assert (await journal.orders("sink")).replay == replace(whole, end=behind)
         assert (await journal.orders("partly")).replay == part
         assert (await journal.orders("other")).replay is None
         assert (await _cursor(journal)).seq == seqs[6]
@@ -156,7 +187,7 @@ class JournalOrdersSuite:
         assert (await journal.orders("sink")).replay == further
 
     async def test_a_replay_ends_where_the_sink_is(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal)
+        seqs = await passed(journal)
         await journal.advance("sink", seqs[6], {})
         assert _range(await journal.replay("sink", Range(start=0))) == (seqs[0], seqs[6])
         await journal.end_replay("sink")
@@ -167,7 +198,7 @@ class JournalOrdersSuite:
         await journal.enroll({"sink": True})
         with pytest.raises(Refused, match="has passed events up to 0; nothing there"):
             await journal.replay("sink", Range(start=0))
-        seqs = await _passed(journal)
+        seqs = await passed(journal)
         await journal.advance("sink", seqs[6], {})
         wanted = [
             Range(start=seqs[7]),
@@ -185,7 +216,7 @@ class JournalOrdersSuite:
     async def test_a_replay_of_what_was_pruned_begins_behind_it(
         self, journal: RepairableJournal
     ) -> None:
-        seqs = await _passed(journal)
+        seqs = await passed(journal)
         await journal.advance("sink", seqs[4], {})
         assert await journal.prune(utc_now() + timedelta(seconds=1), ["sink"]) == 5
         await journal.advance("sink", seqs[6], {})
@@ -197,7 +228,7 @@ class JournalOrdersSuite:
             await journal.replay("sink", Range(start=seqs[6]))
 
     async def test_a_replay_from_a_moment_on(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal)
+        seqs = await passed(journal)
         later = utc_now()
         await journal.append([entry(event(11), event(12), message=message(source="mvet"))])
         *_, one, two = await journal.read(0, limit=99)
@@ -211,88 +242,3 @@ class JournalOrdersSuite:
         await journal.end_replay("sink")
         hour_ago = Range(since=later - timedelta(hours=1))
         assert _range(await journal.replay("sink", hour_ago)) == (seqs[0], two.seq)
-
-    # --- parked events -----------------------------------------------------------------------
-
-    async def test_parked_events_are_read_page_by_page(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal, 4, "a", "b")
-        for sink in ("a", "b"):
-            await journal.advance(sink, seqs[-1], dict.fromkeys(seqs, "no"))
-        for one, wanted in ((None, ["a", "b"]), ("b", ["b"])):
-            after, found = (0, ""), []
-            while page := await journal.parked(one, limit=3, after=after):
-                found += [(row.seq, row.sink) for row in page]
-                after = found[-1]
-            assert found == [(seq, name) for seq in seqs for name in wanted]
-
-    async def test_parked_events_are_offered_once_more(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal, 6, "sink", "other")
-        refused = dict.fromkeys(seqs[:5], "too long")
-        for sink in ("sink", "other"):
-            await journal.advance(sink, seqs[-1], refused)
-        assert await journal.retry_parked("sink", [seqs[3], seqs[1], seqs[5], 10**30]) == 2
-        assert await journal.retry_parked("sink", [seqs[1], seqs[2]]) == 2
-        assert (await journal.orders("sink")).retrying == 3
-        assert (await journal.orders("other")).retrying == 0
-        rows = await journal.retrying("sink", limit=9)
-        assert [row.seq for row in rows] == seqs[1:4]
-        assert [row.record.seq for row in rows if row.record] == seqs[1:4]
-        assert [row.seq for row in await journal.retrying("sink", limit=1)] == [seqs[1]]
-        marked = [row.seq for row in await journal.parked("sink") if row.retrying]
-        assert marked == seqs[1:4]
-
-        (before,) = [row for row in await journal.parked("sink") if row.seq == seqs[2]]
-        await journal.redelivered("sink", [seqs[1]], {seqs[2]: "still too long"})
-        left = {row.seq: row for row in await journal.parked("sink")}
-        assert sorted(left) == [seqs[0], *seqs[2:5]]
-        assert (left[seqs[2]].reason, left[seqs[2]].retrying) == ("still too long", False)
-        assert left[seqs[2]].parked >= before.parked
-        assert [row.seq for row in await journal.retrying("sink", limit=9)] == [seqs[3]]
-        assert await journal.retry_parked("sink", None) == 4
-        assert len(await journal.parked("other")) == 5
-
-    async def test_what_a_replay_offers_is_parked_and_unparked_too(
-        self, journal: RepairableJournal
-    ) -> None:
-        seqs = await _passed(journal, 4)
-        await journal.advance("sink", seqs[-1], {seqs[0]: "no", seqs[1]: "no"})
-        replay = await journal.replay("sink", Range(start=0))
-        over = replace(replay, done=seqs[3])
-        await journal.redelivered("sink", [seqs[0], seqs[2]], {seqs[3]: "now"}, replayed=over)
-        assert [(row.seq, row.reason) for row in await journal.parked()] == [
-            (seqs[1], "no"),
-            (seqs[3], "now"),
-        ]
-
-    async def test_a_marked_event_is_not_pruned(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal, 4)
-        await journal.advance("sink", seqs[-1], {seqs[1]: "no"})
-        await journal.retry_parked("sink", None)
-        assert await journal.prune(utc_now() + timedelta(seconds=1), ["sink"]) == 3
-        assert [row.seq for row in await journal.retrying("sink", limit=9)] == [seqs[1]]
-        await journal.redelivered("sink", [seqs[1]], {})
-        assert await journal.prune(utc_now() + timedelta(seconds=1), ["sink"]) == 1
-
-    async def test_an_event_that_is_gone_cannot_be_offered(
-        self, journal: RepairableJournal
-    ) -> None:
-        seqs = await _passed(journal, 3)
-        await journal.prune(utc_now() + timedelta(seconds=1), ["sink"])
-        await journal.redelivered("sink", [], {seqs[1]: "it was in hand when it was pruned"})
-        assert await journal.retry_parked("sink", None) == 0
-        assert await journal.retry_parked("sink", [seqs[1]]) == 0
-        assert await journal.orders("sink") == Orders()
-        assert list(await journal.retrying("sink", limit=9)) == []
-        (row,) = await journal.parked("sink")
-        assert (row.record, row.retrying) == (None, False)
-
-    async def test_parked_events_are_discarded(self, journal: RepairableJournal) -> None:
-        seqs = await _passed(journal, 5, "sink", "other")
-        for sink in ("sink", "other"):
-            await journal.advance(sink, seqs[-1], dict.fromkeys(seqs[:4], "no"))
-        assert await journal.discard_parked("sink", [seqs[0], seqs[4], 10**30]) == 1
-        assert [row.seq for row in await journal.parked("sink")] == seqs[1:4]
-        assert await journal.discard_parked("sink", []) == 0
-        assert await journal.discard_parked("sink", None) == 3
-        assert await journal.discard_parked("sink", None) == 0
-        assert len(await journal.parked("other")) == 4

@@ -1,13 +1,29 @@
 """What a person can have done to a `MemoryJournal`: the verbs of `repair.RepairableJournal`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from consumer.journal.orders import nothing_to_replay, replaying_already, resolve, unknown_sink
+from consumer.journal.orders import (
+    not_in_quarantine,
+    not_parked,
+    nothing_to_replay,
+    replaying_already,
+    resolve,
+    unknown_sink,
+)
 from consumer.journal.retrials import retrials
-from consumer.model import Entry, Outcome, Parked, Quarantined, Record, Replay, utc_now
+from consumer.model import (
+    Entry,
+    Outcome,
+    Parked,
+    Quarantined,
+    Record,
+    Refusal,
+    Replay,
+    utc_now,
+)
 from consumer.repair import Orders, Range
 
 
@@ -19,6 +35,7 @@ class MemoryRepairs:
         self._cursors: dict[str, int] = {}
         self._parked: dict[tuple[int, str], Parked] = {}
         self._quarantine: dict[str, Quarantined] = {}
+        self._quarantine_head = 0
         self._paused: dict[str, datetime] = {}
         self._replays: dict[str, Replay] = {}
 
@@ -28,21 +45,39 @@ class MemoryRepairs:
         """See `repair.RepairableJournal`."""
         self._check()
         tried = retrials({id: each for id, each in entries.items() if id in self._quarantine})
-        outcomes = self._append_all([each.rest for each in tried])
+        outcomes = self._append_all([each.rest for each in tried], late=True)
         for each in tried:
-            if each.problems is None:
+            for refusal in each.refusals:
+                self._refuse_again(self._quarantine[each.id], refusal)
+        for each in tried:
+            if not each.stays:
                 del self._quarantine[each.id]
-            else:
-                kept = self._quarantine[each.id]
-                self._quarantine[each.id] = replace(kept, problems=each.problems)
         return {
             each.id: each.outcome(outcome) for each, outcome in zip(tried, outcomes, strict=True)
         }
 
-    async def discard_quarantined(self, ids: Sequence[str]) -> Sequence[str]:
+    def _refuse_again(self, whole: Quarantined, refusal: Refusal) -> None:
+        known = self._quarantine.get(refusal.id)
+        if known:
+            self._quarantine[refusal.id] = replace(known, problems=refusal.problems)
+            return
+        self._quarantine_head += 1
+        self._quarantine[refusal.id] = replace(
+            whole,
+            position=self._quarantine_head,
+            id=refusal.id,
+            times=1,
+            problems=refusal.problems,
+            size=len(refusal.body),
+            body=refusal.body,
+        )
+
+    async def discard_quarantined(self, ids: Sequence[str]) -> int:
         """See `repair.RepairableJournal`."""
         self._check()
-        return [id for id in dict.fromkeys(ids) if self._quarantine.pop(id, None)]
+        if missing := [id for id in ids if id not in self._quarantine]:
+            raise not_in_quarantine(missing)
+        return len([self._quarantine.pop(id) for id in set(ids)])
 
     # --- sinks -------------------------------------------------------------------------------
 
@@ -57,7 +92,7 @@ class MemoryRepairs:
     async def replay(self, sink: str, wanted: Range) -> Replay:
         """See `repair.RepairableJournal`."""
         passed = self._known(sink)
-        if running := self._replays.get(sink):
+        if running := self._replay(sink):
             raise replaying_already(sink, running)
         planned = resolve(
             sink,
@@ -81,12 +116,17 @@ class MemoryRepairs:
     async def end_replay(self, sink: str) -> Replay | None:
         """See `repair.RepairableJournal`."""
         self._known(sink)
-        return self._replays.pop(sink, None)
+        return self._replays.pop(sink) if self._replay(sink) else None
+
+    def _replay(self, sink: str) -> Replay | None:
+        """The replay that a sink has under way."""
+        replay = self._replays.get(sink)
+        return None if replay is None or replay.over else replay
 
     async def retry_parked(self, sink: str, seqs: Sequence[int] | None) -> int:
         """See `repair.RepairableJournal`."""
         self._known(sink)
-        found = [row for row in self._parked_of(sink, seqs) if row.record]
+        found = [row for row in self._choose(sink, seqs) if row.record]
         for row in found:
             self._parked[row.seq, sink] = replace(row, retrying=True)
         return len(found)
@@ -94,14 +134,22 @@ class MemoryRepairs:
     async def discard_parked(self, sink: str, seqs: Sequence[int] | None) -> int:
         """See `repair.RepairableJournal`."""
         self._known(sink)
-        found = self._parked_of(sink, seqs)
+        found = self._choose(sink, seqs)
         for row in found:
             del self._parked[row.seq, sink]
         return len(found)
 
-    def _parked_of(self, sink: str, seqs: Collection[int] | None) -> Sequence[Parked]:
-        rows = (self._parked[key] for key in sorted(self._parked))
-        return [row for row in rows if row.sink == sink and (seqs is None or row.seq in seqs)]
+    def _choose(self, sink: str, seqs: Sequence[int] | None) -> Sequence[Parked]:
+        rows = self._parked_of(sink)
+        if seqs is None:
+            return rows
+        chosen = {row.seq: row for row in rows if row.seq in seqs}
+        if missing := [seq for seq in seqs if seq not in chosen]:
+            raise not_parked(sink, missing)
+        return list(chosen.values())
+
+    def _parked_of(self, sink: str) -> Sequence[Parked]:
+        return [self._parked[key] for key in sorted(self._parked) if key[1] == sink]
 
     # --- the pump's side ---------------------------------------------------------------------
 
@@ -110,14 +158,23 @@ class MemoryRepairs:
         self._known(sink)
         return Orders(
             paused=self._paused.get(sink),
-            replay=self._replays.get(sink),
-            retrying=sum(row.retrying for row in self._parked_of(sink, None)),
+            replay=self._replay(sink),
+            retrying=sum(row.retrying for row in self._parked_of(sink)),
         )
 
-    async def retrying(self, sink: str, *, limit: int) -> Sequence[Parked]:
+    async def retrying(self, sink: str, *, limit: int, max_bytes: int) -> Sequence[Parked]:
         """See `repair.RepairableJournal`."""
         self._known(sink)
-        return [row for row in self._parked_of(sink, None) if row.retrying][:limit]
+        page: list[Parked] = []
+        size = 0
+        for row in self._parked_of(sink):
+            if not row.retrying or row.record is None:
+                continue
+            size += len(row.record.body)
+            if len(page) == limit or (page and size > max_bytes):
+                break
+            page.append(row)
+        return page
 
     async def redelivered(
         self,
@@ -131,13 +188,13 @@ class MemoryRepairs:
         self._known(sink)
         for seq in delivered:
             self._parked.pop((seq, sink), None)
-        self._park(sink, refused)
-        running = self._replays.get(sink)
-        if running is None or replayed is None or replace(running, done=replayed.done) != replayed:
+        if replayed is None:
+            left = {seq: why for seq, why in refused.items() if (seq, sink) in self._parked}
+            self._park(sink, left)
             return
-        if replayed.done >= replayed.end:
-            del self._replays[sink]
-        else:
+        self._park(sink, refused)
+        running = self._replay(sink)
+        if running and replace(running, done=replayed.done) == replayed:
             self._replays[sink] = replayed
 
     # --- what the journal is asked for -------------------------------------------------------
@@ -150,9 +207,9 @@ class MemoryRepairs:
         return self._cursors[sink]
 
     def _extend_replay(self, sink: str, seq: int) -> None:
-        running = self._replays.get(sink)
+        running = self._replay(sink)
         if running and running.end == self._cursors.get(sink):
-            self._replays[sink] = replace(running, end=seq)
+            self._replays[sink] = replace(running, end=max(seq, running.end))
 
     def _park(self, sink: str, refused: Mapping[int, str]) -> None:
         for seq, reason in refused.items():
@@ -163,7 +220,7 @@ class MemoryRepairs:
     def _record(self, seq: int) -> Record | None:
         raise NotImplementedError
 
-    def _append_all(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
+    def _append_all(self, entries: Sequence[Entry], *, late: bool = False) -> Sequence[Outcome]:
         raise NotImplementedError
 
     def _check(self) -> None:

@@ -71,12 +71,13 @@ class RecordingIntake:
 class RecordingStatus:
     """A status that remembers: `said` is None for up and the reason for down, newest last.
 
-    `notes` are what was said beside being up.
+    `notes` are what was said beside being up, `noted` is the note that stands however it is.
     """
 
     def __init__(self) -> None:
         self.said: list[str | None] = []
         self.notes: list[str] = []
+        self.noted = ""
 
     def up(self, note: str = "") -> None:
         """See `ports.Status.up`."""
@@ -87,6 +88,10 @@ class RecordingStatus:
     def down(self, reason: str) -> None:
         """See `ports.Status.down`."""
         self.said.append(reason)
+
+    def note(self, note: str) -> None:
+        """See `ports.Status.note`."""
+        self.noted = note
 
     @property
     def is_up(self) -> bool:

@@ -236,6 +236,23 @@ async def test_a_journal_of_schema_2_keeps_what_it_holds(tmp_path: Path) -> None
         assert [row.position > 3 for row in await journal.quarantined()] == [False, False, True]
 
 
+async def test_a_journal_is_told_from_every_other_one(tmp_path: Path) -> None:
+    older, newer, copy = (tmp_path / name for name in ("older.db", "newer.db", "copy.db"))
+    older.touch()
+    sqlite_file.open_writer(older, sqlite_file.MIGRATIONS[:2]).close()
+    names = [await name_of(path) for path in (older, newer)]
+    assert names[0] != names[1]
+    assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
+    assert [await name_of(path) for path in (older, newer)] == names
+    copy.write_bytes(newer.read_bytes())
+    assert await name_of(copy) == names[1]
+
+
+async def name_of(path: Path) -> str:
+    async with SqliteJournal(path) as journal:
+        return (await journal.positions()).journal
+
+
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await a_journal(path)

@@ -12,7 +12,7 @@ from consumer.errors import Refused
 from consumer.journal import sqlite_file, sqlite_reads
 from consumer.journal.sqlite import SqliteJournal
 from consumer.repair import Range
-from consumer.testing.builders import entry, event, refusal
+from consumer.testing.builders import data, entry, event, refusal
 from journal_log import commits
 
 RECORDED = [1_000, 2_000, 3_000, 500, 9_000, 600, 700, 8_800]
@@ -78,6 +78,26 @@ async def test_a_list_reads_no_bodies(tmp_path: Path) -> None:
         assert [row.size for row in await journal.quarantined(bodies=False)] == [1 << 20] * 8
         assert _bytes_read() - before < 1 << 20
         assert [row.body for row in await journal.quarantined()] == bodies
+        assert _bytes_read() - before > 8 << 20
+
+
+async def test_parked_events_are_read_without_bodies_and_within_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    large = [event(n, data=data(n, delay="x" * (1 << 20))) for n in range(8)]
+    async with SqliteJournal(path) as journal:
+        await journal.append([entry(*large)])
+        await journal.enroll({"sink": True})
+        await journal.advance("sink", 8, dict.fromkeys(range(1, 9), "no"))
+        await journal.retry_parked("sink", None)
+    async with SqliteJournal(path, readonly=True) as journal:
+        before = _bytes_read()
+        for sink in (None, "sink"):
+            assert len(await journal.parked(sink, bodies=False)) == 8
+        assert _bytes_read() - before < 1 << 20
+        rows = await journal.retrying("sink", limit=8, max_bytes=5 << 19)
+        assert [row.seq for row in rows] == [1, 2]
+        assert 2 << 20 < _bytes_read() - before < 4 << 20
+        assert len(await journal.parked("sink")) == 8
         assert _bytes_read() - before > 8 << 20
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from consumer.journal import (
+    sqlite_cursors,
     sqlite_file,
+    sqlite_lines,
     sqlite_prune,
     sqlite_reads,
     sqlite_repairs,
@@ -19,7 +21,14 @@ SQL = statements("sqlite.sql")
 
 
 def test_every_statement_is_used() -> None:
-    modules = (sqlite_prune, sqlite_reads, sqlite_repairs, sqlite_writes)
+    modules = (
+        sqlite_cursors,
+        sqlite_lines,
+        sqlite_prune,
+        sqlite_reads,
+        sqlite_repairs,
+        sqlite_writes,
+    )
     code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in modules)
     assert set(re.findall(r'SQL\["(\w+)"\]', code)) == set(SQL)
 
@@ -79,7 +88,8 @@ def test_a_line_is_found_by_its_whole_name(tmp_path: Path, name: str) -> None:
         ("retry_parked", "SEARCH parked USING COVERING INDEX parked_seq (seq=? AND sink=?)"),
         ("retry_all_parked", "SEARCH parked USING PRIMARY KEY (sink=?)"),
         ("unpark", "SEARCH parked USING COVERING INDEX parked_seq (seq=? AND sink=?)"),
-        ("retrying", "SEARCH parked USING INDEX parked_retrying (sink=?)"),
+        ("park_again", "SEARCH parked USING PRIMARY KEY (sink=? AND seq=?)"),
+        ("parked_seqs", "SEARCH parked USING COVERING INDEX parked_seq (seq=? AND sink=?)"),
         ("orders", "SEARCH parked USING COVERING INDEX parked_retrying (sink=?)"),
     ],
 )
@@ -90,7 +100,16 @@ def test_a_parked_event_is_found_by_its_key(tmp_path: Path, name: str, step: str
     assert not [each for each in steps if "TEMP B-TREE" in each]
 
 
-@pytest.mark.parametrize("name", ["extend_replay", "replayed", "finish_replay"])
+def test_what_is_offered_again_is_chosen_in_an_index(tmp_path: Path) -> None:
+    steps = plan(tmp_path / "journal.db", "retrying")
+    assert [each for each in steps if "parked" in each or "TEMP B-TREE" in each] == [
+        "SEARCH parked USING COVERING INDEX parked_retrying (sink=?)",
+        "USE TEMP B-TREE FOR ORDER BY",  # of the sizes of one page
+        "SEARCH parked USING PRIMARY KEY (sink=? AND seq=?)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["extend_replay", "replayed", "replay", "end_replay"])
 def test_a_replay_is_found_by_its_key(tmp_path: Path, name: str) -> None:
     # however many sinks there are: each batch asks
     steps = [step for step in plan(tmp_path / "journal.db", name) if "replays" in step]
