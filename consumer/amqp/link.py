@@ -17,7 +17,7 @@ from consumer.amqp.channel import Happening, LeanChannel
 from consumer.amqp.deadlines import RPC_TIMEOUT
 from consumer.amqp.lenient import LenientTransports
 from consumer.amqp.options import AmqpTls, LinkSettings
-from consumer.amqp.trouble import hung_up, reason, translated
+from consumer.amqp.trouble import asked_to_end, hung_up, reason, translated
 from consumer.errors import Unavailable
 
 # The driver writes a stack trace for what is reported here as a reason.
@@ -134,6 +134,8 @@ class Link:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await channel.close()
+        if asked_to_end():  # `translated` tells what the driver may have made of it
+            raise asyncio.CancelledError
 
     async def queue(self, channel: Channel, name: str) -> Queue:
         """Look at a queue without touching it; `Unavailable` where it is missing.

@@ -153,6 +153,7 @@ class _Following:
                 async with asyncio.TaskGroup() as followers:
                     for queue in self._consumption.queues:
                         followers.create_task(self._follow(queue))
+                self._over.set()
                 self._tell_loss()  # they may have noticed before `_when_lost` got its turn
                 for helper in helpers:
                     helper.cancel()
@@ -228,14 +229,19 @@ class _Following:
 
         Guards against a consumer that went away without a word: a failover, a proxy in between.
         """
-        while True:
-            await asyncio.sleep(self._consumption.watch)
+        while not await self._is_over(within=self._consumption.watch):
             for queue, subscription in list(self._subscriptions.items()):
                 with contextlib.suppress(Unavailable):
                     async with self._link.channel() as channel:
                         found = await self._link.queue(channel, queue)
                     if not found.consumers and self._subscriptions.get(queue) is subscription:
                         subscription.lose(Unavailable("the broker does not know us as a consumer"))
+
+    async def _is_over(self, *, within: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._over.wait()
+        return self._over.is_set()
 
 
 _Commits = asyncio.Queue[tuple[int, Awaitable[object]] | None]

@@ -38,18 +38,26 @@ def translated(where: str, doing: str = "", *, connecting: bool = False) -> Iter
     While `connecting`, what cannot be read is taken for another protocol.
 
     The driver cancels waiting calls when a silent link ends; that is told apart here from a
-    cancellation that somebody asked for.
+    cancellation that somebody asked for. And where somebody asks for one while a connection is
+    being lost, the driver raises the loss in its place: the cancellation is what comes out then.
     """
     try:
         yield
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if asked_to_end():
             raise
         raise Unavailable(_place(where, doing, "the connection was lost")) from None
     except (driver.AMQPError, OSError, RuntimeError, EOFError) as error:
+        if asked_to_end():
+            raise asyncio.CancelledError from error
         why = reason(error, connecting=connecting)
         raise Unavailable(_place(where, doing, why)) from error
+
+
+def asked_to_end() -> bool:
+    """Whether somebody has cancelled what runs here, whatever was made of that meanwhile."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _place(where: str, doing: str, why: str) -> str:
