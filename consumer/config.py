@@ -67,13 +67,14 @@ def load(
 
 
 class Glance(NamedTuple):
-    """What a command that only reads a journal needs of a configuration.
+    """What a command that works on a journal needs of a configuration.
 
-    `journal` is its URL, `sources` the names of the configured sources.
+    `journal` is its URL; `sources` and `sinks` are the names of what is configured.
     """
 
     journal: str
     sources: Sequence[str]
+    sinks: Sequence[str]
 
 
 def glance(path: Path, *, environ: Mapping[str, str]) -> Glance:
@@ -87,13 +88,13 @@ def glance(path: Path, *, environ: Mapping[str, str]) -> Glance:
     _check_journal(decoder, journal)
     if journal is None or decoder.mistakes:
         raise ConfigurationError(str(path), decoder.mistakes)
-    tables = document.get("sources")
-    names = (
-        [table.get("name") for table in tables if isinstance(table, dict)]
-        if isinstance(tables, list)
-        else []
-    )
-    return Glance(journal.url, [name for name in names if isinstance(name, str)])
+    return Glance(journal.url, *(_glanced(document.get(kind)) for kind in _PARTS))
+
+
+def _glanced(tables: object) -> Sequence[str]:
+    """The names that some tables have, whatever else is in them."""
+    found = [each for each in tables if isinstance(each, dict)] if isinstance(tables, list) else []
+    return [name for name in (each.get("name") for each in found) if isinstance(name, str)]
 
 
 def excerpt(path: Path, *, environ: Mapping[str, str], tables: Collection[str]) -> Settings:

@@ -31,8 +31,11 @@ from consumer.web import failure, retry_after
 
 T = TypeVar("T")
 
-# A retry of many payloads is answered when the last of them is done.
-_SECONDS = aiohttp.ClientTimeout(total=300, sock_connect=5)
+# Seconds that an answer may take. A commit waits for whatever else has the file locked; a retry of
+# many payloads is answered when the last of them is done.
+_LOOK = aiohttp.ClientTimeout(total=10, sock_connect=5)
+_ORDER = aiohttp.ClientTimeout(total=30, sock_connect=5)
+_RETRY = aiohttp.ClientTimeout(total=300, sock_connect=5)
 
 # What any answer here may have: a hundred payloads, each with some hundred problems.
 _LARGEST_ANSWER = 64 << 20
@@ -42,8 +45,9 @@ _UNSURE = "it may have been done all the same"
 
 
 class Held(Struct, frozen=True):
-    """What the daemon's journal holds, as it says itself."""
+    """What the daemon's journal holds, as it says itself. `journal` tells it from every other."""
 
+    journal: str
     head: int
     oldest: int
     sinks: tuple[Cursor, ...]
@@ -92,7 +96,6 @@ class Remote:
         token = self._token.reveal()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1),
-            timeout=_SECONDS,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -103,12 +106,16 @@ class Remote:
         await self._session.close()
 
     async def held(self) -> Held:
-        """Both ends of the daemon's journal and its sinks."""
-        return await self._ask("GET", "sinks", Held)
+        """Both ends of the daemon's journal and its sinks.
+
+        Whoever does not know what is asked is no daemon's admin listener: `Unavailable`.
+        """
+        return await self._ask("GET", "sinks", Held, within=_LOOK)
 
     async def retry_quarantined(self, ids: Sequence[str]) -> Sequence[Retried]:
         """See `repair.Repairs`."""
-        answer = await self._ask("POST", "quarantine/retry", _Results, {"ids": ids})
+        asked = {"ids": ids}
+        answer = await self._ask("POST", "quarantine/retry", _Results, asked, within=_RETRY)
         return answer.results
 
     async def discard_quarantined(self, ids: Sequence[str]) -> int:
@@ -144,7 +151,15 @@ class Remote:
         answer = await self._ask("DELETE", f"sinks/{_segment(sink)}/replay", _Ended)
         return answer.ended
 
-    async def _ask(self, method: str, path: str, kind: type[T], body: object = None) -> T:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: object = None,
+        *,
+        within: aiohttp.ClientTimeout = _ORDER,
+    ) -> T:
         """One request. Errors are raised where no exception of aiohttp is under way (rule 1)."""
         error: ConsumerError
         try:
@@ -154,6 +169,7 @@ class Remote:
                 data=None if body is None else msgspec.json.encode(body),
                 headers={} if body is None else {"Content-Type": "application/json"},
                 allow_redirects=False,
+                timeout=within,
             ) as response:
                 return await self._read(response, kind)
         except aiohttp.ClientConnectorError as cause:
@@ -199,7 +215,11 @@ class Remote:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait = retry_after(response.headers.get("Retry-After"), time.time())
             return Unavailable(reason, retry_after=wait)
-        return Denied(reason) if status == HTTPStatus.FORBIDDEN else Refused(reason)
+        if status == HTTPStatus.FORBIDDEN:
+            return Denied(reason)
+        if response.method == "GET":  # every daemon can answer what is looked at here
+            return self._foreign(f"answers HTTP {status} to what an admin listener knows")
+        return Refused(reason)
 
     def _silent(self, reason: str) -> Unavailable:
         place = f"{self.address} ([admin] listen of {self._file})"
@@ -216,7 +236,10 @@ class Remote:
 
     def _foreign(self, what: str) -> Unavailable:
         place = f"{self.address} ([admin] listen of {self._file})"
-        return Unavailable(f"what listens at {place} {what}")
+        return Unavailable(
+            f"what listens at {place} {what}; see that [admin] listen names the admin listener,"
+            " and no other one"
+        )
 
 
 def _reachable(listen: str) -> str:

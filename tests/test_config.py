@@ -560,13 +560,13 @@ def test_a_glance_needs_nothing_but_the_journal_to_be_right(tmp_path: Path) -> N
     file = tmp_path / "c.toml"
     file.write_text(
         '[journal]\nurl = "sqlite:${PLACE}/j.db"\n[[sources]]\nname = "a"\n'
-        'urls = ["${SECRET}"]\n[[sources]]\nname = 3\n'
+        'urls = ["${SECRET}"]\n[[sources]]\nname = 3\n[[sinks]]\nname = "b"\ntype = 4\n'
     )
-    assert config.glance(file, environ={"PLACE": "/var"}) == ("sqlite:/var/j.db", ["a"])
+    assert config.glance(file, environ={"PLACE": "/var"}) == ("sqlite:/var/j.db", ["a"], ["b"])
     with pytest.raises(ConfigurationError, match=r"line 2: journal\.url: the environment variable"):
         config.glance(file, environ={})
     file.write_text("sources = 3")
-    assert config.glance(file, environ={}) == ("sqlite:var/journal.db", [])
+    assert config.glance(file, environ={}) == ("sqlite:var/journal.db", [], [])
 
 
 def test_a_journal_given_by_hand_is_judged_likewise() -> None:

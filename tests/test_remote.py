@@ -1,10 +1,12 @@
 """The admin API's client: it keeps the promises of `Repairs`, whatever answers it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -177,10 +179,11 @@ async def test_what_cannot_be_done_is_refused(repairs: Repairs) -> None:
 # --- what only happens from afar -------------------------------------------------------------
 
 
-async def test_the_daemon_tells_what_it_holds(listening: Listen) -> None:
+async def test_the_daemon_tells_what_it_holds(listening: Listen, journal: MemoryJournal) -> None:
     async with remote(await listening("")) as client:
         held = await client.held()
     assert (held.head, held.oldest, [each.sink for each in held.sinks]) == (6, 1, ["archive"])
+    assert held.journal == (await journal.positions()).journal
 
 
 @pytest.mark.parametrize(
@@ -303,6 +306,37 @@ async def test_what_an_answer_amounts_to(
     assert told in str(raised.value)
     assert asked == ["/api/v1/sinks/archive/pause"]
     assert_silent_about(raised.value, TOKEN, "secret")
+
+
+async def test_another_listener_of_a_daemon_is_told_from_the_admin_one(serving: Serve) -> None:
+    async def nothing_here(_request: web.Request) -> web.Response:
+        told = '{"detail": "there is nothing here"}'
+        return web.Response(status=404, text=told, content_type=PROBLEM)
+
+    address = await serving(nothing_here)
+    async with remote(address) as client:
+        with pytest.raises(Unavailable) as raised:
+            await client.held()
+    assert str(raised.value) == (
+        f"what listens at {address} ([admin] listen of consumer.toml) answers HTTP 404 to what an"
+        " admin listener knows; see that [admin] listen names the admin listener, and no other one"
+    )
+
+
+async def test_a_daemon_that_says_nothing_is_not_waited_for_long(
+    serving: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forever = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.Response:
+        await forever.wait()
+        return web.Response()
+
+    monkeypatch.setattr("consumer.remote._LOOK", aiohttp.ClientTimeout(total=0.1))
+    async with remote(await serving(silent)) as client:
+        with pytest.raises(Unavailable, match="does not answer"):
+            await client.held()
+    forever.set()
 
 
 async def test_an_answer_says_when_to_try_again(serving: Serve) -> None:

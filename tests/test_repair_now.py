@@ -1,5 +1,7 @@
 """Who repairs: this process where the journal is at rest, else the daemon, or nobody."""
 
+import errno
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +9,13 @@ import pytest
 import pytest_asyncio
 
 from consumer.admin import Admin, Readiness
-from consumer.errors import ConfigurationError, JournalInUse, JournalUnusable, SchemasUnusable
+from consumer.errors import (
+    ConfigurationError,
+    JournalInUse,
+    JournalUnusable,
+    Refused,
+    SchemasUnusable,
+)
 from consumer.journal.sqlite import SqliteJournal
 from consumer.journal.sqlite_file import MIGRATIONS, open_writer
 from consumer.repair import RepairableJournal
@@ -48,6 +56,10 @@ token = "{TOKEN}"
 type = "cinx"
 name = "cinx"
 api_token = "${{NOT_AT_HAND}}"
+[[sinks]]
+type = "http"
+name = "archive"
+url = "${{NOT_AT_HAND}}"
 {more}
 """
     )
@@ -100,6 +112,61 @@ async def test_a_daemon_is_asked_where_it_has_the_journal(path: Path, taken: Sql
     assert (await taken.orders("archive")).paused
 
 
+async def test_an_order_to_a_sink_that_nobody_runs_is_refused(path: Path) -> None:
+    async with SqliteJournal(path) as journal:
+        await journal.enroll({"former": True})
+    config = configured(path, "127.0.0.1:1")
+    async with repairing(path, config) as bench:
+        with pytest.raises(Refused, match="archive"):
+            await bench.repairs.pause("former")
+        await bench.repairs.discard_parked("former", None)
+        await bench.repairs.end_replay("former")
+    async with repairing(path, None) as bench:
+        await bench.repairs.pause("former")  # nobody knows who runs it
+
+
+def keep_from_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operating system lets this user read the journal's files and not write them."""
+    opened = os.open
+
+    def refusing(file: str | Path, flags: int, *rest: int) -> int:
+        if str(file).startswith(str(path)) and flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return opened(file, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refusing)
+
+
+async def test_who_may_not_write_the_journal_asks_the_daemon(
+    path: Path, taken: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with admin(taken) as listener:
+        config = configured(path, listener.address)
+        keep_from_writing(path, monkeypatch)
+        async with repairing(path, config) as bench:
+            assert bench.running
+            await bench.repairs.pause("archive")
+    assert (await taken.orders("archive")).paused
+
+
+async def test_who_may_not_write_is_told_so_where_no_daemon_answers(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_from_writing(path, monkeypatch)
+    with pytest.raises(JournalUnusable, match=r"access is denied\. Let this user"):
+        async with repairing(path, None):
+            pass
+    config = configured(path, f"127.0.0.1:{free_port()}")
+    with pytest.raises(JournalUnusable) as raised:
+        async with repairing(path, config):
+            pass
+    told = str(raised.value)
+    assert f"journal {path}: access is denied, and the admin listener at " in told
+    assert told.endswith(
+        "Connection refused. Let this user read and write the file and its directory"
+    )
+
+
 async def test_without_its_configuration_a_daemon_cannot_be_asked(
     path: Path, taken: SqliteJournal
 ) -> None:
@@ -130,12 +197,12 @@ async def test_a_daemon_with_another_token_is_told_so(path: Path, taken: SqliteJ
     assert TOKEN not in str(raised.value)
 
 
-@pytest.mark.parametrize("events", [1, 3])
+@pytest.mark.parametrize("events", [1, 2, 3])
 async def test_the_daemon_of_another_journal_is_left_alone(
     path: Path, taken: SqliteJournal, events: int
 ) -> None:
     other = MemoryJournal()
-    await other.enroll({"archive" if events == 1 else "elsewhere": True})
+    await other.enroll({"archive": True})
     await other.append([entry(*(event(n) for n in range(1, events + 1)))])
     async with admin(other) as listener:
         with pytest.raises(JournalInUse, match="works on another journal"):

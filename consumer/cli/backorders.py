@@ -10,6 +10,7 @@ import msgspec
 
 from consumer.cli import table
 from consumer.cli.options import Chosen, journal_options, journal_to_read, require_source
+from consumer.cli.text import NAME
 from consumer.model import Backorder, utc_now
 from consumer.sinks.stdout import harmless
 
@@ -33,7 +34,7 @@ _MOST = (1 << 63) - 2
 
 @click.command()
 @journal_options
-@click.option("--source", metavar="NAME", help="Only lines of this configured source.")
+@click.option("--source", type=NAME, metavar="NAME", help="Only lines of this configured source.")
 @click.option("--all", "ended", is_flag=True, help="The ended ones too.")
 @click.option(
     "--limit",

@@ -9,6 +9,7 @@ import msgspec
 
 from consumer.cli import table
 from consumer.cli.options import config_option, load_settings
+from consumer.cli.text import NAME
 from consumer.errors import Unusable
 from consumer.settings import Settings
 from consumer.sinks.stdout import harmless
@@ -34,8 +35,12 @@ def cinx() -> None:
 
 @cinx.command()
 @config_option
-@click.option("--source", metavar="NAME", help="The configured source, where there are several.")
-@click.option("--organisation", metavar="NAME", help="Whose, where the source has several.")
+@click.option(
+    "--source", type=NAME, metavar="NAME", help="The configured source, where there are several."
+)
+@click.option(
+    "--organisation", type=NAME, metavar="NAME", help="Whose, where the source has several."
+)
 @click.option("--json", "as_json", is_flag=True, help="The template as CINX sends it.")
 def template(
     config: Path | None, source: str | None, organisation: str | None, *, as_json: bool

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from consumer.cli.options import Chosen, journal_options, journal_to_read, require_source
+from consumer.cli.text import NAME
 from consumer.event import timestamp
 from consumer.model import Record
 from consumer.sinks.stdout import harmless, pretty
@@ -29,7 +30,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
     metavar="SEQ",
     help="Begin behind this sequence number.",
 )
-@click.option("--source", metavar="NAME", help="Only events of this configured source.")
+@click.option("--source", type=NAME, metavar="NAME", help="Only events of this configured source.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
 @click.option("--follow", is_flag=True, help="Wait for more, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

@@ -17,6 +17,7 @@ from consumer.cli.payloads import (
     read,
     schemas_option,
 )
+from consumer.cli.text import TEXT
 from consumer.errors import ConsumerError, Refused, SchemasUnusable
 from consumer.event import Event, timestamp
 from consumer.model import Problem, utc_now
@@ -119,6 +120,7 @@ READERS: dict[str, Callable[[Path | None, str | None], Read]] = {
 )
 @click.option(
     "--account",
+    type=TEXT,
     metavar="NAME",
     help="The MVET customer that was asked for, or the CINX organisation.  [default: what MVET's"
     " rows say; cinx]",

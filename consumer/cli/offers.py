@@ -6,11 +6,13 @@ nothing else.
 
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import click
 
 from consumer.cli import progress, table
+from consumer.cli.asking import in_steps
 from consumer.cli.options import Place, require_sink
 from consumer.errors import Unusable
 from consumer.journal.sqlite import SqliteJournal
@@ -36,7 +38,7 @@ class Order(NamedTuple):
 async def everything_of(journal: SqliteJournal, sink: str | None) -> AsyncIterator[Parked]:
     """All that a sink, or any sink (None), has parked, oldest first."""
     after = (0, "")
-    while page := await journal.parked(sink, limit=_PAGE, after=after):
+    while page := await journal.parked(sink, limit=_PAGE, after=after, bodies=False):
         for each in page:
             yield each
         after = (page[-1].seq, page[-1].sink)
@@ -68,7 +70,7 @@ async def these_of(journal: SqliteJournal, sink: str, seqs: Sequence[int]) -> Se
             missing.append(seq)
     if missing:
         raise Unusable(
-            f"not parked by {sink}: {', '.join(map(str, missing))}", "`parked list` shows what is"
+            f"not parked by {sink}: {table.first_of(missing)}", "`parked list` shows what is"
         )
     return found
 
@@ -80,8 +82,11 @@ async def order(place: Place, sink: str, seqs: Sequence[int] | None) -> Order:
     async with repairing(*place) as bench:
         found = await chosen(bench.journal, sink, seqs)
         held = [seq for seq, there in found.items() if there]
-        for at in range(0, len(held), TOGETHER):
-            await bench.repairs.retry_parked(sink, held[at : at + TOGETHER])
+        if held and seqs is None:  # one commit, whatever leaves the park meanwhile
+            await bench.repairs.retry_parked(sink, None)
+        else:
+            retry = partial(bench.repairs.retry_parked, sink)
+            await in_steps(held, retry, together=TOGETHER, done="marked")
     return Order(sink, held, lost=len(found) - len(held), running=bench.running)
 
 
@@ -99,20 +104,23 @@ def tell(made: Order) -> None:
 
 
 class Following:
-    """What became of the events of an order, as far as is known."""
+    """What became of the events of an order, as far as is known.
+
+    What is not parked any more `left`: it was delivered, or somebody discarded it.
+    """
 
     def __init__(self, journal: SqliteJournal, order: Order) -> None:
         self._journal = journal
         self._sink = order.sink
         self.waiting = deque(sorted(order.seqs))
-        self.delivered = 0
+        self.left = 0
         self.refused: list[Parked] = []
 
     async def look(self) -> int:
         """How many have their answer. They get it in their order, so the first are looked at."""
         while self.waiting:
             page = await self._journal.parked(
-                self._sink, limit=_PAGE, after=(self.waiting[0] - 1, self._sink)
+                self._sink, limit=_PAGE, after=(self.waiting[0] - 1, self._sink), bodies=False
             )
             held = {each.seq: each for each in page}
             whole = len(page) < _PAGE
@@ -122,18 +130,18 @@ class Following:
                     return self._done
                 self.waiting.popleft()
                 if each is None:
-                    self.delivered += 1
+                    self.left += 1
                 else:
                     self.refused.append(each)
         return self._done
 
     @property
     def _done(self) -> int:
-        return self.delivered + len(self.refused)
+        return self.left + len(self.refused)
 
 
 async def follow(place: Place, made: Order, *, patience: float) -> bool:
-    """Wait until every event has its answer, and tell it. Whether all were delivered.
+    """Wait until every event has its answer, and tell it. Whether none was refused.
 
     Gives up where nothing has moved for `patience` seconds, or the sink is paused.
     """
@@ -148,11 +156,11 @@ async def follow(place: Place, made: Order, *, patience: float) -> bool:
             paused = (await journal.orders(made.sink)).paused is not None
     for each in following.refused:
         click.echo(table.plain(f"{each.seq}  refused again: {each.reason}"))
-    if following.delivered or following.refused:
+    if following.left or following.refused:
         refused = f"{len(following.refused)} refused again"
-        click.echo(f"{made.sink}: {following.delivered} delivered, {refused}")
+        click.echo(f"{made.sink}: {following.left} left the park, {refused}")
     if following.waiting:
-        left = table.counted(len(following.waiting), "event")
+        rest = table.counted(len(following.waiting), "event")
         why = progress.held_up(made.sink, paused=paused, patience=patience)
-        click.echo(f"{left} not offered yet: {why}", err=True)
+        click.echo(f"{rest} not offered yet: {why}", err=True)
     return not (following.waiting or following.refused)

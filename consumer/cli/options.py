@@ -10,6 +10,7 @@ import click
 
 from consumer import config as configuration
 from consumer import plugins
+from consumer.cli.text import TEXT
 from consumer.decoding import listed, nearest
 from consumer.errors import ConfigurationError, Unusable
 from consumer.journal.sqlite import SqliteJournal
@@ -88,7 +89,10 @@ config_option = click.option(
 def journal_options(command: Command) -> Command:
     """`-c FILE` or `--journal URL`: which journal a command works on."""
     url = click.option(
-        "--journal", metavar="URL", help="The journal itself, such as sqlite:var/journal.db."
+        "--journal",
+        type=TEXT,
+        metavar="URL",
+        help="The journal itself, such as sqlite:var/journal.db.",
     )
     return config_option(url(command))
 
@@ -151,7 +155,7 @@ def journal_to_read(config: Path | None, journal: str | None) -> Chosen:
     sources: Sequence[str] | None = None
     if journal is None:
         glance = configuration.glance(configuration.find(config, os.environ), environ=os.environ)
-        journal, sources = glance
+        journal, sources = glance.journal, glance.sources
     return Chosen(SqliteJournal(_path(journal), readonly=True), sources)
 
 

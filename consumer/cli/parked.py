@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from consumer.cli import progress, table
+from consumer.cli.asking import INTERRUPTED, ask, in_steps
 from consumer.cli.offers import TOGETHER, chosen, everything_of, follow, order, tell, these_of
 from consumer.cli.options import (
     Place,
@@ -19,6 +21,7 @@ from consumer.cli.options import (
     require_sink,
     waiting_options,
 )
+from consumer.cli.text import NAME
 from consumer.event import timestamp
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Parked
@@ -28,7 +31,6 @@ from consumer.telemetry import configure_log
 _TITLES = ("SINK", "SEQ", "PARKED", "STATE", "TYPE", "SUBJECT", "REASON")
 _REASON_WIDTH = 100
 _FAILED = 1
-_INTERRUPTED = 130
 _LARGEST = (1 << 63) - 1  # what the journal counts with
 
 _SEQ = click.IntRange(0, _LARGEST)
@@ -52,7 +54,7 @@ def parked() -> None:
 
 
 @parked.command("list")
-@click.argument("sink", required=False)
+@click.argument("sink", type=NAME, required=False)
 @journal_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_(config: Path | None, journal: str | None, *, sink: str | None, as_json: bool) -> None:
@@ -112,7 +114,7 @@ def _told(each: Parked) -> dict[str, Any]:
 
 
 @parked.command()
-@click.argument("sink")
+@click.argument("sink", type=NAME)
 @click.argument("seq", type=_SEQ)
 @journal_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -156,7 +158,7 @@ async def _one(opened: SqliteJournal, sink: str, seq: int) -> Parked:
 
 
 @parked.command()
-@click.argument("sink")
+@click.argument("sink", type=NAME)
 @click.argument("seqs", nargs=-1, type=_SEQ, metavar="[SEQ]...")
 @journal_options
 @click.option("--all", "everything", is_flag=True, help="All that SINK has parked.")
@@ -175,8 +177,11 @@ def retry(
 ) -> None:
     """Offer parked events to SINK once more, marked as a replay.
 
-    Beside a running daemon this waits until each was delivered or refused again; they go before
-    what is pending. On a journal at rest the daemon offers them when it runs the next time.
+    Beside a running daemon this waits until each was refused again or has left the park, which it
+    does when it is delivered, or when somebody discards it; they go before what is pending. On a
+    journal at rest the daemon offers them when it runs the next time.
+
+    They are old news: a receiver that keeps the last word has to compare the events' `time`.
 
     \b
     Exit status: 0, 1 where one was refused again, is not parked, or was not offered in time (it
@@ -191,7 +196,7 @@ def retry(
         raise click.UsageError("name the events to offer again, or say --all")
     place = place_to_repair(config, journal)
     configure_log(LogSettings(level="error"))  # what there is to say is said here
-    made = asyncio.run(order(place, sink, None if everything else seqs))
+    made = ask(order(place, sink, None if everything else seqs), shown="`parked list`")
     through = everything or not made.lost
     try:
         tell(made)
@@ -199,7 +204,7 @@ def retry(
             through &= asyncio.run(follow(place, made, patience=timeout))
     except KeyboardInterrupt:
         click.echo("what was not offered yet stays marked, and is offered all the same", err=True)
-        context.exit(_INTERRUPTED)
+        context.exit(INTERRUPTED)
     if not through:
         context.exit(_FAILED)
 
@@ -208,7 +213,7 @@ def retry(
 
 
 @parked.command()
-@click.argument("sink")
+@click.argument("sink", type=NAME)
 @click.argument("seqs", nargs=-1, type=_SEQ, metavar="[SEQ]...")
 @journal_options
 @click.option("--all", "everything", is_flag=True, help="All that SINK has parked now.")
@@ -229,8 +234,11 @@ def discard(
     Asks first where standard input is a terminal. Works on a journal at rest, and with -c FILE
     beside a running daemon. The events themselves stay in the journal for as long as others.
 
+    Where one is not parked at the beginning, nothing is discarded. Many are discarded in steps of
+    500, each all or nothing; where one fails, what was discarded before it is told.
+
     \b
-    Exit status: 0, 1 where one is not parked (nothing is discarded then), 2 wrong use or unusable
+    Exit status: 0, 1 where one is not parked or a step fails, 2 wrong use or unusable
     configuration.
 
     \b
@@ -241,27 +249,28 @@ def discard(
         raise click.UsageError("name the events to discard, or say --all")
     place = place_to_repair(config, journal)
     configure_log(LogSettings(level="error"))
-    asking = not yes and progress.asked_by_a_person()
-    if not asyncio.run(_discard(place, sink, None if everything else seqs, asking=asking)):
-        click.echo("nothing was discarded", err=True)
-        context.exit(_FAILED)
-
-
-async def _discard(place: Place, sink: str, seqs: Sequence[int] | None, *, asking: bool) -> bool:
-    """Whether the events are gone: False where the person would rather keep them."""
-    from consumer.repair_now import repairing
-
-    async with SqliteJournal(place.journal, readonly=True) as journal:
-        found = list(await chosen(journal, sink, seqs))
+    found = asyncio.run(_named(place, sink, None if everything else seqs))
     if not found:
         click.echo("nothing is parked")
-        return True
+        return
     what = table.counted(len(found), "parked event")
+    asking = not yes and progress.asked_by_a_person()
     if asking and not click.confirm(f"{sink}: remove {what} for good?", err=True):
-        return False
-    async with repairing(*place) as bench:
-        gone = 0
-        for at in range(0, len(found), TOGETHER):
-            gone += await bench.repairs.discard_parked(sink, found[at : at + TOGETHER])
+        click.echo("nothing was discarded", err=True)
+        context.exit(_FAILED)
+    gone = ask(_discard(place, sink, found), shown="`parked list`")
     click.echo(f"{sink}: {table.counted(gone, 'event')} discarded")
-    return True
+
+
+async def _named(place: Place, sink: str, seqs: Sequence[int] | None) -> Sequence[int]:
+    async with SqliteJournal(place.journal, readonly=True) as journal:
+        return list(await chosen(journal, sink, seqs))
+
+
+async def _discard(place: Place, sink: str, seqs: Sequence[int]) -> int:
+    """Take events out of the park; how many."""
+    from consumer.repair_now import repairing
+
+    async with repairing(*place) as bench:
+        discard = partial(bench.repairs.discard_parked, sink)
+        return await in_steps(seqs, discard, together=TOGETHER, done="discarded")

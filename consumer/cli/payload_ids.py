@@ -42,8 +42,6 @@ async def everything_in(journal: SqliteJournal) -> AsyncIterator[Quarantined]:
 
 async def meant(journal: SqliteJournal, id_: str) -> Quarantined | None:
     """The payload whose id begins so; None where there is none, `Unusable` where there are more."""
-    if not id_:
-        return None
     found = await journal.quarantined(id_.lower(), limit=_SHOWN + 1, bodies=False)
     if len(found) > 1:
         names = [payload.id for payload in found[:_SHOWN]] + ["…"] * (len(found) > _SHOWN)
@@ -57,5 +55,5 @@ async def meant(journal: SqliteJournal, id_: str) -> Quarantined | None:
 def missing(ids: Sequence[str]) -> Unusable:
     """The error for ids that name no payload."""
     return Unusable(
-        f"not in quarantine: {table.plain(', '.join(ids))}", "`quarantine list` shows what is"
+        f"not in quarantine: {table.plain(table.first_of(ids))}", "`quarantine list` shows what is"
     )

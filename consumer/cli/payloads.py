@@ -17,7 +17,9 @@ STANDARD_INPUT = "-"
 # Exit statuses
 INVALID, UNREADABLE = 1, 2
 
-files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+files_argument = click.argument(
+    "files", nargs=-1, required=True, type=click.Path(), metavar="FILE..."
+)
 schemas_option = click.option(
     "--schemas",
     type=click.Path(path_type=Path, file_okay=False, exists=True),

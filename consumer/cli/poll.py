@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from consumer.cli import table
 from consumer.cli.options import config_option, load_settings
+from consumer.cli.text import NAME
 from consumer.poll_now import Round, poll_options, polling
 from consumer.polling import keep_polling
 from consumer.settings import Settings
@@ -19,7 +20,7 @@ _FAILED = 1
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @config_option
 @click.option("--once", is_flag=True, help="End after one poll.")
 @click.option("--json", "as_json", is_flag=True, help="CloudEvents, one JSON object a line.")
@@ -100,6 +101,9 @@ class _Told:
     def down(self, reason: str) -> None:
         """See `ports.Status`."""
         click.echo(table.plain(f"{self._name}: {reason}"), err=True)
+
+    def note(self, note: str) -> None:
+        """Nothing, as with `up`."""
 
 
 async def _show(found: Round, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from consumer.cli import progress, table
+from consumer.cli.asking import ask, in_steps
 from consumer.cli.options import (
     Chosen,
     Place,
@@ -19,6 +20,7 @@ from consumer.cli.options import (
 )
 from consumer.cli.payload_ids import Wanted, everything_in, known, meant, missing
 from consumer.cli.retrial import TOGETHER, line, reasons, retry_all, summary
+from consumer.cli.text import NAME
 from consumer.event import timestamp
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Quarantined
@@ -49,7 +51,9 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @journal_options
-@click.option("--source", metavar="NAME", help="Only payloads of this configured source.")
+@click.option(
+    "--source", type=NAME, metavar="NAME", help="Only payloads of this configured source."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_(config: Path | None, journal: str | None, *, source: str | None, as_json: bool) -> None:
     """Show what is in quarantine, oldest first.
@@ -105,7 +109,7 @@ def _as_json(payload: Quarantined) -> bytes:
 
 
 @quarantine.command()
-@click.argument("id")
+@click.argument("id", type=NAME)
 @journal_options
 @click.option("--raw", is_flag=True, help="The payload itself, byte for byte, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, without the payload.")
@@ -163,7 +167,7 @@ def _told_whole(payload: Quarantined) -> Iterator[str]:
 
 
 @quarantine.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", type=NAME, nargs=-1, metavar="[ID]...")
 @journal_options
 @click.option("--all", "everything", is_flag=True, help="Everything that is there now.")
 @click.pass_context
@@ -182,9 +186,15 @@ def retry(
     that it was started with: restart it after you changed them. What came from a polled upstream is
     not tried again, since each poll asks what is true now.
 
+    The events are old news, and go to the sinks behind newer ones: a receiver that keeps the last
+    word has to compare the events' `time`.
+
+    Of a list some may be understood now. What is not takes its place in quarantine, in parts with
+    ids of their own.
+
     \b
-    Exit status: 0, 1 where a payload was refused again or there is no such payload, 2 wrong use
-    or unusable configuration.
+    Exit status: 0, 1 where a payload or a part of one was refused again or there is no such
+    payload, 2 wrong use or unusable configuration.
 
     \b
     Examples:
@@ -200,7 +210,8 @@ def retry(
             " with -c FILE"
         )
     configure_log(LogSettings(level="error"))  # what there is to say is said here
-    if not asyncio.run(_retry(place, ids, everything=everything)):
+    understood = ask(_retry(place, ids, everything=everything), shown="`quarantine list`")
+    if not understood:
         context.exit(_FAILED)
 
 
@@ -223,7 +234,7 @@ async def _retry(place: Place, ids: Sequence[str], *, everything: bool) -> bool:
         click.echo("nothing is in quarantine")
     elif len(told) > 1:
         click.echo(summary(told))
-    failures = {"refused"} if everything else {"refused", "unknown", "polled"}
+    failures = {"refused", "divided"} | (set() if everything else {"unknown", "polled"})
     return not any(each.result in failures for each in told)
 
 
@@ -231,7 +242,7 @@ async def _retry(place: Place, ids: Sequence[str], *, everything: bool) -> bool:
 
 
 @quarantine.command()
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", type=NAME, nargs=-1, required=True, metavar="ID...")
 @journal_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
@@ -245,11 +256,14 @@ def discard(
 ) -> None:
     """Remove payloads for good: their bytes are gone then.
 
-    Asks first where standard input is a terminal. Where one of the payloads is not there, nothing
-    is removed. Works on a journal at rest, and with -c FILE beside a running daemon.
+    Asks first where standard input is a terminal. Where one of the payloads is not there at the
+    beginning, nothing is removed. Many are removed in steps of 50, each all or nothing; where one
+    fails, what was removed before it is told. Works on a journal at rest, and with -c FILE beside a
+    running daemon.
 
     \b
-    Exit status: 0, 1 where there is no such payload, 2 unusable configuration.
+    Exit status: 0, 1 where there is no such payload or a step fails, 2 wrong use or unusable
+    configuration.
 
     \b
     Example:
@@ -257,28 +271,29 @@ def discard(
     """
     place = place_to_repair(config, journal)
     configure_log(LogSettings(level="error"))
-    if asyncio.run(_discard(place, ids, asking=not yes and progress.asked_by_a_person())):
-        return
-    click.echo("nothing was discarded", err=True)
-    context.exit(_FAILED)
+    wanted = asyncio.run(_named(place, ids))
+    what = table.counted(len(wanted), "payload")
+    asking = not yes and progress.asked_by_a_person()
+    if asking and not click.confirm(f"Remove {what} for good?", err=True):
+        click.echo("nothing was discarded", err=True)
+        context.exit(_FAILED)
+    gone = ask(_discard(place, wanted), shown="`quarantine list`")
+    click.echo(f"{table.counted(gone, 'payload')} discarded")
 
 
-async def _discard(place: Place, ids: Sequence[str], *, asking: bool) -> bool:
-    """Whether the payloads are gone: False where the person would rather keep them."""
-    from consumer.repair_now import repairing
-
+async def _named(place: Place, ids: Sequence[str]) -> Sequence[str]:
+    """The whole ids of the payloads that a person named; `Unusable` where one is not there."""
     async with SqliteJournal(place.journal, readonly=True) as journal:
         wanted, unknown = await known(journal, ids)
     if unknown:
         raise missing(unknown)
-    if asking and not click.confirm(
-        f"Remove {table.counted(len(wanted), 'payload')} for good?", err=True
-    ):
-        return False
+    return [each.id for each in wanted]
+
+
+async def _discard(place: Place, ids: Sequence[str]) -> int:
+    """Remove payloads; how many."""
+    from consumer.repair_now import repairing
+
     async with repairing(*place) as bench:
-        names = [each.id for each in wanted]
-        gone = 0
-        for at in range(0, len(names), TOGETHER):
-            gone += await bench.repairs.discard_quarantined(names[at : at + TOGETHER])
-    click.echo(f"{table.counted(gone, 'payload')} discarded")
-    return True
+        discard = bench.repairs.discard_quarantined
+        return await in_steps(ids, discard, together=TOGETHER, done="discarded")

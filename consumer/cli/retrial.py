@@ -72,14 +72,15 @@ def _accepted(result: Retried) -> str:
     return f"accepted: {_events(result.events)}{known}"
 
 
-def _refused(result: Retried) -> str:
-    besides = f"; {_events(result.events)} of it accepted" if result.events else ""
-    return f"refused again: {reasons(result.problems)}{besides}"
+def _divided(result: Retried) -> str:
+    still = f"still refused: {table.first_of(result.parts)} ({reasons(result.problems)})"
+    return f"divided: {_events(result.events)} of it accepted; {still}"
 
 
 _WORDS: Mapping[str, Callable[[Retried], str]] = {
     "accepted": _accepted,
-    "refused": _refused,
+    "refused": lambda result: f"refused again: {reasons(result.problems)}",
+    "divided": _divided,
     "unknown": lambda _: "not in quarantine",
     "polled": lambda _: "not tried: its upstream is polled, and tells at each poll what is true",
 }
@@ -94,6 +95,8 @@ def summary(told: Sequence[Retried]) -> str:
     counts = Counter(each.result for each in told)
     events = _events(sum(each.events for each in told))
     parts = [f"{counts['accepted']} accepted ({events})", f"{counts['refused']} refused again"]
+    if counts["divided"]:
+        parts.append(f"{counts['divided']} divided")
     if counts["unknown"]:
         parts.append(f"{counts['unknown']} not in quarantine")
     if counts["polled"]:

@@ -20,6 +20,7 @@ from consumer.cli.simulation import (
     told_faults,
     told_to,
 )
+from consumer.cli.text import TEXT
 from consumer.model import utc_now
 from consumer.simulators.cinx import CinxServer
 from consumer.simulators.cinx_world import CinxWorld
@@ -58,6 +59,7 @@ def _customer(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
 @click.option(
     "--customer",
     "customers",
+    type=TEXT,
     multiple=True,
     default=("0002789",),
     show_default=True,
@@ -65,8 +67,12 @@ def _customer(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
     metavar="NUMBER",
     help="An account number of 7 digits; may be given several times.",
 )
-@click.option("--username", metavar="TEXT", help="Ask for HTTP Basic with this user name.")
-@click.option("--password", default="", metavar="TEXT", help="The password that goes with it.")
+@click.option(
+    "--username", type=TEXT, metavar="TEXT", help="Ask for HTTP Basic with this user name."
+)
+@click.option(
+    "--password", type=TEXT, default="", metavar="TEXT", help="The password that goes with it."
+)
 @server_options("mvet", lines=40)
 def mvet(customers: tuple[str, ...], username: str | None, password: str, **options: Any) -> None:
     """Serve MVET's back-order inquiry.
@@ -101,14 +107,19 @@ def mvet(customers: tuple[str, ...], username: str | None, password: str, **opti
 @click.option(
     "--organisation",
     "organisations",
+    type=TEXT,
     multiple=True,
     default=("Harbor Mechanical",),
     show_default=True,
     metavar="NAME",
     help="An organisation; may be given several times.",
 )
-@click.option("--username", default="me@example.com", show_default=True, help="Who may come in.")
-@click.option("--password", default="secret", show_default=True, help="With this password.")
+@click.option(
+    "--username", type=TEXT, default="me@example.com", show_default=True, help="Who may come in."
+)
+@click.option(
+    "--password", type=TEXT, default="secret", show_default=True, help="With this password."
+)
 @server_options("cinx", lines=120)
 def cinx(organisations: tuple[str, ...], username: str, password: str, **options: Any) -> None:
     """Serve the CINX API: back-orders, their details, the update template, tokens.
@@ -145,6 +156,7 @@ def cinx(organisations: tuple[str, ...], username: str, password: str, **options
 @click.option(
     "--store",
     "stores",
+    type=TEXT,
     multiple=True,
     default=("TMS_US",),
     show_default=True,

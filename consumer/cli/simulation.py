@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from consumer.cli.options import DurationType
+from consumer.cli.text import TEXT
 from consumer.decoding import listed, nearest
 from consumer.model import System, utc_now
 from consumer.simulators.faults import Faults, faults_of, spellings
@@ -62,7 +63,7 @@ class UrlType(click.ParamType[str]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> str:
         """The address as it was given."""
-        text = str(value)
+        text = TEXT.convert(value, param, ctx)
         try:
             parts = urlsplit(text)
             usable = parts.scheme in self._schemes and parts.hostname and parts.port != 0

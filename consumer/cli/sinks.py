@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from consumer.cli import table
+from consumer.cli.asking import INTERRUPTED, ask
 from consumer.cli.options import (
     MomentType,
     Place,
@@ -19,6 +21,7 @@ from consumer.cli.options import (
     waiting_options,
 )
 from consumer.cli.replays import cancel_replay, follow, order, tell
+from consumer.cli.text import NAME
 from consumer.event import timestamp
 from consumer.journal.sqlite import SqliteJournal
 from consumer.model import Cursor, Positions, utc_now
@@ -28,7 +31,6 @@ from consumer.telemetry import configure_log
 
 _TITLES = ("SINK", "POSITION", "PENDING", "LAG", "PARKED", "PAUSED", "REPLAY")
 _FAILED = 1
-_INTERRUPTED = 130
 _SEQ = click.IntRange(0, (1 << 63) - 1)  # what the journal counts with
 
 
@@ -62,12 +64,13 @@ def list_(config: Path | None, journal: str | None, *, as_json: bool) -> None:
       backorder-consumer sinks list -c consumer.toml
     """
     positions = asyncio.run(_positions(journal_to_read(config, journal).journal))
+    cursors = [_at_present(cursor) for cursor in positions.cursors]
     if as_json:
-        for cursor in positions.cursors:
+        for cursor in cursors:
             click.echo(msgspec.json.encode(cursor))
         return
     now = utc_now()
-    rows = [_row(cursor, now) for cursor in positions.cursors]
+    rows = [_row(cursor, now) for cursor in cursors]
     click.echo(f"journal: events {positions.oldest} to {positions.head}")
     table.show(_TITLES, rows, empty="no sink has ever run on this journal")
 
@@ -75,6 +78,11 @@ def list_(config: Path | None, journal: str | None, *, as_json: bool) -> None:
 async def _positions(opened: SqliteJournal) -> Positions:
     async with opened as journal:
         return await journal.positions()
+
+
+def _at_present(cursor: Cursor) -> Cursor:
+    """Without a replay that is over: it is remembered for those who follow it."""
+    return replace(cursor, replay=None) if cursor.replay and cursor.replay.over else cursor
 
 
 def _row(cursor: Cursor, now: datetime) -> tuple[object, ...]:
@@ -94,7 +102,7 @@ def _row(cursor: Cursor, now: datetime) -> tuple[object, ...]:
 
 
 @sinks.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @journal_options
 def pause(config: Path | None, journal: str | None, *, name: str) -> None:
     """Have the sink NAME hold still, until it is resumed.
@@ -115,7 +123,7 @@ def pause(config: Path | None, journal: str | None, *, name: str) -> None:
 
 
 @sinks.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @journal_options
 def resume(config: Path | None, journal: str | None, *, name: str) -> None:
     """Have the paused sink NAME go on where it was.
@@ -141,14 +149,14 @@ def _change(place: Place, name: str, change: Callable[[Repairs], Awaitable[None]
             await require_sink(bench.journal, name)
             await change(bench.repairs)
 
-    asyncio.run(changed())
+    ask(changed(), shown="`sinks list`")
 
 
 # --- once more -------------------------------------------------------------------------------
 
 
 @sinks.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @journal_options
 @click.option("--from", "start", type=_SEQ, metavar="SEQ", help="From this event on.")
 @click.option(
@@ -157,8 +165,16 @@ def _change(place: Place, name: str, change: Callable[[Repairs], Awaitable[None]
     metavar="TIME",
     help="From what was recorded at this moment on: 2026-11-22T08:00:00Z, or 2h (ago).",
 )
-@click.option("--to", "end", type=_SEQ, metavar="SEQ", help="To this event.  [default: all]")
-@click.option("--source", metavar="SOURCE", help="Only events of this configured source.")
+@click.option(
+    "--to",
+    "end",
+    type=_SEQ,
+    metavar="SEQ",
+    help="To this event, or where the sink has come to by then.",
+)
+@click.option(
+    "--source", type=NAME, metavar="SOURCE", help="Only events of this configured source."
+)
 @click.option("--cancel", is_flag=True, help="End the replay that NAME has, wherever it is.")
 @waiting_options
 @click.pass_context
@@ -183,9 +199,13 @@ def replay(
     journal at rest the daemon sends them when it runs the next time. A sink has one replay at a
     time.
 
+    They are old news: a receiver that keeps the last word has to compare the events' `time`,
+    above all where --to ends the replay before the newest event.
+
     \b
-    Exit status: 0, 1 where there is no such sink or nothing to send, or it did not happen in time
-    (it happens later then), 2 wrong use or unusable configuration.
+    Exit status: 0, 1 where there is no such sink or nothing to send, the sink refused an event,
+    somebody ended the replay, or it did not happen in time (it happens later then), 2 wrong use or
+    unusable configuration.
 
     \b
     Examples:
@@ -202,13 +222,13 @@ def replay(
     place = place_to_repair(config, journal)
     configure_log(LogSettings(level="error"))
     if cancel:
-        asyncio.run(cancel_replay(place, name))
+        ask(cancel_replay(place, name), shown="`sinks list`")
         return
     try:
         wanted = Range(start=start, since=since, end=end, source=source)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    made = asyncio.run(order(place, name, wanted))
+    made = ask(order(place, name, wanted), shown="`sinks list`")
     through = True
     try:
         tell(made)
@@ -216,6 +236,6 @@ def replay(
             through = asyncio.run(follow(place, made, patience=timeout))
     except KeyboardInterrupt:
         click.echo(f"the replay goes on; `sinks replay {name} --cancel` would end it", err=True)
-        context.exit(_INTERRUPTED)
+        context.exit(INTERRUPTED)
     if not through:
         context.exit(_FAILED)

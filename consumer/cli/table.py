@@ -10,7 +10,10 @@ import click
 
 from consumer.sinks.stdout import harmless, plain
 
-__all__ = ["counted", "harmless", "plain", "show", "span"]
+__all__ = ["counted", "first_of", "harmless", "plain", "show", "span"]
+
+# Things that a line names at the most.
+_NAMED = 5
 
 
 def show(titles: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -47,6 +50,12 @@ def span(length: timedelta) -> str:
 def counted(number: int, thing: str) -> str:
     """So many of a thing: `1 event`, `2 events`."""
     return f"{number} {thing if number == 1 else thing + 's'}"
+
+
+def first_of(things: Sequence[object]) -> str:
+    """The first few of many, and how many more there are."""
+    named = ", ".join(map(str, things[:_NAMED]))
+    return named if len(things) <= _NAMED else f"{named} and {len(things) - _NAMED} more"
 
 
 def _text(cell: object) -> str:

@@ -1,12 +1,18 @@
 """The program, called in this process or started as a process of its own."""
 
+import os
+import pty
+import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from consumer.__main__ import main
 from program import RADIAL, Call, Done, Edit, start
+from terminal import everything
 
 
 @pytest.fixture
@@ -16,6 +22,33 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
     def called(*arguments: str | Path) -> Done:
         status = main([str(argument) for argument in arguments])
         return Done(status, *capfd.readouterr())
+
+    return called
+
+
+@pytest.fixture
+def at_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    """Call a command in this process, with a terminal for its standard input and errors.
+
+    `err` is what the terminal shows, `typed` what a person types.
+    """
+
+    def called(*arguments: str | Path, typed: str = "") -> Done:
+        ours, theirs = pty.openpty()
+        shown: list[bytes] = []
+        watching = Thread(target=lambda: shown.append(everything(ours)))
+        with os.fdopen(theirs) as typing, os.fdopen(os.dup(theirs), "w") as screen:
+            os.write(ours, typed.encode())
+            watching.start()
+            with monkeypatch.context() as patched:
+                patched.setattr(sys, "stdin", typing)
+                patched.setattr(sys, "stderr", screen)
+                status = main([str(argument) for argument in arguments])
+        watching.join()
+        os.close(ours)
+        return Done(status, capfd.readouterr().out, shown[0].decode())
 
     return called
 

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,70 @@ def test_errors_that_people_can_mend_are_told_in_a_line(
     assert call("schema") == (status, "", told)
 
 
+def test_every_argument_that_is_text_must_be_text() -> None:
+    for name, command in leaves(cli).items():
+        for parameter in command.params:
+            assert parameter.type is not click.STRING, f"{name} {parameter.name}: TEXT or NAME"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("quarantine", "show", "\udcff"),
+        ("quarantine", "discard", "feed", "\udcff"),
+        ("sinks", "pause", "\udcff"),
+        ("sinks", "replay", "archive", "--from", "1", "--source", "\udcff"),
+        ("parked", "retry", "\udcff", "--all"),
+        ("events", "--source", "\udcff"),
+        ("events", "--journal", "sqlite:\udcff"),
+        ("simulate", "radial", "--webhook", "http://\udcff"),
+    ],
+)
+def test_bytes_that_are_no_text_are_wrong_use(call: Call, arguments: tuple[str, ...]) -> None:
+    done = call(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert "this is not UTF-8 text" in done.err
+
+
+def test_a_name_is_not_empty(call: Call) -> None:
+    for arguments in (("quarantine", "show", ""), ("sinks", "pause", "")):
+        done = call(*arguments)
+        assert done.status == 2
+        assert "it is empty" in done.err
+
+
+_AT_AN_IMPORT = """
+import os, signal, sys
+class Trap:
+    def find_spec(self, name, *_):
+        if name == "consumer.cli.outcome":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Trap())
+from consumer.__main__ import main
+sys.exit(main())
+"""
+_AT_THE_END = """
+import os, signal, sys
+from consumer.__main__ import main
+main()
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "status"),
+    [
+        (_AT_AN_IMPORT, "", 130),
+        (_AT_THE_END, f"backorder-consumer {__version__}\n", -signal.SIGINT),
+    ],
+)
+def test_who_interrupts_sees_no_traceback(code: str, out: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (out, "", status)
+
+
 def test_a_bug_shows_where_it_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command()
     def fail() -> None:
@@ -159,5 +224,9 @@ def test_main_reads_the_arguments_of_the_process(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["anything", "--version"])
-    assert main() == 0
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert main() == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capfd.readouterr().out == f"backorder-consumer {__version__}\n"

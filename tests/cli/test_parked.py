@@ -17,7 +17,6 @@ from consumer.testing.builders import data, entry, event
 from daemon_process import DaemonProcess, running
 from program import Call, Done
 from receiver import Receiver
-from terminal import at_terminal
 
 
 async def _fill(path: Path) -> None:
@@ -153,9 +152,9 @@ def test_events_are_named_or_all_are_meant(
     assert "or say --all" in done.err
 
 
-def test_at_a_terminal_discard_asks_first(call: Call, journal: str, tmp_path: Path) -> None:
+def test_at_a_terminal_discard_asks_first(call: Call, at_terminal: Call, journal: str) -> None:
     arguments = ("parked", "discard", "archive", "--all", "--journal", journal)
-    done = at_terminal(tmp_path, *arguments, typed="n\n")
+    done = at_terminal(*arguments, typed="n\n")
     assert done.status == 1
     assert "archive: remove 2 parked events for good? [y/N]" in done.err
     assert "nothing was discarded" in done.err
@@ -209,9 +208,11 @@ url = "http://127.0.0.1:{free_port()}/"
 async def test_a_retry_waits_for_what_becomes_of_it(
     call: Call, daemon: DaemonProcess, warehouse: Warehouse
 ) -> None:
+    async def asked(*arguments: str) -> Done:
+        return await asyncio.to_thread(call, *arguments, "-c", daemon.config)
+
     async def retry(*arguments: str) -> Done:
-        words = ("parked", "retry", *arguments, "-c", daemon.config)
-        return await asyncio.to_thread(call, *words)
+        return await asked("parked", "retry", *arguments)
 
     async with running(daemon):
         warehouse.refuses = {"000000000004/1"}
@@ -219,12 +220,12 @@ async def test_a_retry_waits_for_what_becomes_of_it(
         assert refused.out.splitlines() == [
             "warehouse: 1 event to be offered again now",
             "4  refused again: HTTP 422",
-            "warehouse: 0 delivered, 1 refused again",
+            "warehouse: 0 left the park, 1 refused again",
         ]
         assert refused.status == 1
         warehouse.refuses = set()
         accepted = await retry("warehouse", "4")
-        assert accepted.out.splitlines()[1:] == ["warehouse: 1 delivered, 0 refused again"]
+        assert accepted.out.splitlines()[1:] == ["warehouse: 1 left the park, 0 refused again"]
         assert (accepted.status, accepted.err) == (0, "")
         assert [each["subject"] for each in warehouse.replayed] == ["000000000004/1"] * 2
         assert all(each["replay"] is True for each in warehouse.replayed)
@@ -235,9 +236,9 @@ async def test_a_retry_waits_for_what_becomes_of_it(
         assert "2 events not offered yet: nothing has moved for 0.3 s" in away.err
         at_once = await retry("archive", "--all", "--no-wait")
         assert (at_once.status, at_once.err) == (0, "")
-        assert await daemon.command("sinks", "pause", "archive")
+        assert await asked("sinks", "pause", "archive")
         paused = await retry("archive", "2")
         assert paused.status == 1
         assert "archive is paused; it happens once `sinks resume archive`" in paused.err
-        discarded = await daemon.command("parked", "discard", "archive", "--all")
-        assert discarded == "archive: 2 events discarded\n"
+        discarded = await asked("parked", "discard", "archive", "--all")
+        assert discarded.out == "archive: 2 events discarded\n"

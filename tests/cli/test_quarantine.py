@@ -18,7 +18,8 @@ from consumer.repair import Repairs, Retried
 from consumer.testing.builders import entry, message, refusal
 from daemon_process import DaemonProcess, running
 from program import RADIAL, Call
-from terminal import at_terminal
+from radial_messages import DOCUMENTED, OF_2016, changed, listed
+from waiting import until
 
 GOOD = (RADIAL / "OrderBackorder-Backorder.xml").read_bytes()
 BAD = b"<Nonsense email='jane.doe@example.com'\x00\xff"
@@ -129,8 +130,11 @@ def test_an_id_must_name_one_payload(call: Call, config: Path) -> None:
         done = call("quarantine", command[0], prefix, *command[1:], "-c", config)
         assert (done.status, done.out) == (1, "")
         assert f"the ids of several payloads begin with {prefix}: {prefix}" in done.err
-    assert call("quarantine", "show", "", "-c", config).status == 1
+    assert call("quarantine", "show", "", "-c", config).status == 2
     assert "not in quarantine: zz" in call("quarantine", "show", "zz", "-c", config).err
+    lost = call("quarantine", "discard", *(f"z{n}" for n in range(7)), "-c", config)
+    assert lost.status == 1
+    assert "not in quarantine: z0, z1, z2, z3, z4 and 2 more. " in lost.err
 
 
 # --- another try -----------------------------------------------------------------------------
@@ -151,6 +155,26 @@ def test_retry_all_makes_events_of_what_is_understood_now(call: Call, config: Pa
     assert [json.loads(line)["event"]["type"] for line in events] == ["backorder.opened"]
     assert call("quarantine", "retry", "--all", "-c", config).status == 1
     assert len(call("events", "-c", config, "--json").out.splitlines()) == 1
+
+
+def test_what_stays_of_a_divided_list_is_named(call: Call, config: Path) -> None:
+    halved = listed(OF_2016, changed(DOCUMENTED, 'quantity="1"', 'quantity="x"'))
+
+    async def fill() -> None:
+        async with SqliteJournal(config.parent / "journal.db") as opened:
+            await opened.append([entry(refusals=[refusal(halved)])])
+
+    asyncio.run(fill())
+    done = call("quarantine", "retry", refusal(halved).id, "-c", config)
+    assert done.status == 1
+    told = re.fullmatch(
+        rf"{refusal(halved).id}  divided: 3 new events of it accepted;"
+        r" still refused: ([0-9a-f]{16}) \(.*\)\n",
+        done.out,
+    )
+    assert told, done.out
+    assert call("quarantine", "show", told[1], "-c", config).status == 0
+    assert "1 refused again" in call("quarantine", "retry", told[1], IDS["good"], "-c", config).out
 
 
 def test_retry_by_id_tells_each(call: Call, config: Path) -> None:
@@ -228,32 +252,27 @@ def test_discard_removes_all_or_nothing(call: Call, journal: str, config: Path) 
     assert held(call, config) == {"row"}
 
 
-@pytest.mark.parametrize(("typed", "status", "left"), [("n\n", 1, 3), ("y\n", 0, 2)])
-def test_at_a_terminal_discard_asks_first(
-    call: Call, config: Path, typed: str, status: int, left: int
-) -> None:
-    done = at_terminal(
-        config.parent, "quarantine", "discard", IDS["row"], "-c", config, typed=typed
-    )
-    assert done.status == status
-    assert "Remove 1 payload for good? [y/N]" in done.err
-    assert len(held(call, config)) == left
+def test_at_a_terminal_discard_asks_first(call: Call, at_terminal: Call, config: Path) -> None:
+    for typed, status, left in (("n\n", 1, 3), ("y\n", 0, 2)):
+        done = at_terminal("quarantine", "discard", IDS["row"], "-c", config, typed=typed)
+        assert done.status == status
+        assert "Remove 1 payload for good? [y/N]" in done.err
+        assert len(held(call, config)) == left
 
 
-def test_discard_need_not_ask(call: Call, config: Path) -> None:
-    arguments = ("quarantine", "discard", IDS["row"], "-c", config, "--yes")
-    done = at_terminal(config.parent, *arguments)
+def test_discard_need_not_ask(call: Call, at_terminal: Call, config: Path) -> None:
+    done = at_terminal("quarantine", "discard", IDS["row"], "-c", config, "--yes")
     assert (done.status, done.err) == (0, "")
     assert held(call, config) == {"good", "bad"}
 
 
-def test_progress_is_seen_at_a_terminal_only(program: Call, config: Path) -> None:
-    seen = at_terminal(config.parent, "quarantine", "retry", "--all", "-c", config)
+def test_progress_is_seen_at_a_terminal_only(call: Call, at_terminal: Call, config: Path) -> None:
+    seen = at_terminal("quarantine", "retry", "--all", "-c", config)
     assert seen.status == 1
     assert "Trying again" in seen.err
     assert "3/3" in seen.err
     assert seen.out.startswith(f"{IDS['good']}  accepted")
-    piped = program("quarantine", "retry", "--all", "-c", config)
+    piped = call("quarantine", "retry", "--all", "-c", config)
     assert (piped.status, piped.err) == (1, "")
 
 
@@ -261,7 +280,9 @@ def test_progress_is_seen_at_a_terminal_only(program: Call, config: Path) -> Non
 
 
 async def test_beside_a_daemon_it_is_the_daemon_that_repairs(call: Call, tmp_path: Path) -> None:
-    sink = f'[[sinks]]\ntype = "file"\nname = "archive"\npath = "{tmp_path}/out.jsonl"\n'
+    out = tmp_path / "out.jsonl"
+    out.touch()
+    sink = f'[[sinks]]\ntype = "file"\nname = "archive"\npath = "{out}"\n'
     daemon = DaemonProcess(tmp_path, sink)
     await _fill(daemon.journal)
 
@@ -281,10 +302,10 @@ async def test_beside_a_daemon_it_is_the_daemon_that_repairs(call: Call, tmp_pat
         retried = await ask("retry", "--all")
         assert retried.out.splitlines()[0] == f"{IDS['good']}  accepted: 1 new event"
         assert retried.status == 1
-        await daemon.sinks_have_passed(1)
+        await until(lambda: out.read_bytes().endswith(b"\n"), what="the event in the file")
         discarded = await ask("discard", IDS["bad"][:6])
         assert discarded.out == "1 payload discarded\n"
         assert IDS["row"] in (await ask("list")).out
-    delivered = json.loads((tmp_path / "out.jsonl").read_text())
+    delivered = json.loads(out.read_text())
     assert delivered["type"] == "backorder.opened"
     assert "replay" not in delivered

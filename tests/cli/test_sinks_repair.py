@@ -23,7 +23,6 @@ from consumer.simulators.broker_home import free_port
 from consumer.testing.builders import entry, event, message
 from daemon_process import DaemonProcess, running
 from program import Call, Done
-from terminal import at_terminal
 from waiting import until
 
 
@@ -102,6 +101,7 @@ def test_a_replay_at_rest_is_left_for_the_daemon(
     ended = call("sinks", "replay", "archive", "--cancel", "--journal", journal)
     assert ended.out.startswith(f"archive: the replay of events {start} to {end}")
     assert cursor(call, journal)["replay"] is None
+    assert call("sinks", "list", "--journal", journal).out.splitlines()[2].split()[6] == "-"
     none = call("sinks", "replay", "archive", "--cancel", "--journal", journal)
     assert (none.status, none.out) == (0, "archive has no replay\n")
 
@@ -180,7 +180,7 @@ url = "http://127.0.0.1:{free_port()}/"
 
 
 async def test_a_replay_beside_a_daemon_is_followed_to_its_end(
-    call: Call, daemon: DaemonProcess, tmp_path: Path
+    call: Call, at_terminal: Call, daemon: DaemonProcess, tmp_path: Path
 ) -> None:
     async def sinks(*arguments: str) -> Done:
         return await asyncio.to_thread(call, "sinks", *arguments, "-c", daemon.config)
@@ -197,8 +197,10 @@ async def test_a_replay_beside_a_daemon_is_followed_to_its_end(
         assert [each["subject"][:12] for each in again] == [f"{n:012d}" for n in (2, 3, 4, 5)]
         assert all(each["replay"] is True for each in again)
 
+        listed = await sinks("list")
+        assert listed.out.splitlines()[2].split()[-1] == "-"
         arguments = ("sinks", "replay", "archive", "--from", "6", "-c", daemon.config)
-        seen = await asyncio.to_thread(at_terminal, tmp_path, *arguments)
+        seen = await asyncio.to_thread(at_terminal, *arguments)
         assert seen.status == 0
         assert "Sending again" in seen.err
 
@@ -211,6 +213,41 @@ async def test_a_replay_beside_a_daemon_is_followed_to_its_end(
         lines = len(out.read_text().splitlines())
         assert (await sinks("resume", "archive")).status == 0
         await until(lambda: len(out.read_text().splitlines()) == lines + 6, what="the replay")
+
+
+async def test_a_replay_that_did_not_come_to_its_end_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "journal.db"
+    await _fill(path)
+    async with SqliteJournal(path) as journal:
+        replay = await journal.replay("archive", Range(start=2))
+        await journal.redelivered("archive", [2], {}, replayed=replace(replay, done=2))
+        await journal.end_replay("archive")
+        made = Order("archive", replay, running=True)
+        assert not await follow(Place(path, None), made, patience=60)
+        assert "archive: the replay was ended by somebody" in capfd.readouterr().err
+        await journal.replay("archive", Range(start=1))  # another one is not waited for
+        assert not await follow(Place(path, None), made, patience=60)
+
+
+async def test_what_a_sink_refuses_of_a_replay_is_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "journal.db"
+    async with SqliteJournal(path) as journal:
+        await journal.enroll({"archive": True})
+        await journal.append([entry(*(event(n) for n in range(1, 7)))])
+        await journal.advance("archive", 6, {1: "before", 3: "before", 4: "before", 6: "before"})
+        replay = await journal.replay("archive", Range(start=2, end=5))
+        over = replace(replay, done=5)
+        refused = {4: "HTTP 422", 5: "HTTP 422"}
+        await journal.redelivered("archive", [2, 3], refused, replayed=over)
+        made = Order("archive", replay, running=True)
+        assert not await follow(Place(path, None), made, patience=60)
+    told = capfd.readouterr()
+    assert told.out == "archive: the replay is over\n"
+    assert told.err == "archive: 2 events were refused; `parked list archive` shows why\n"
 
 
 async def test_a_replay_that_was_extended_is_over_at_its_new_end(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_an_error_that_quotes_an_upstream_is_one_line(
     def fails(*_: object, **__: object) -> None:
         raise Unavailable(f"no organisation of this name: {HOSTILE}")
 
-    monkeypatch.setattr("consumer.__main__.cli.main", fails)
+    monkeypatch.setattr("consumer.cli.cli.main", fails)
     assert main(["events"]) == 1
     (line,) = lines_of(capfd.readouterr().err)
     assert line.startswith("error: no organisation of this name: x??{")
@@ -188,7 +188,7 @@ def test_a_bug_shows_its_places_and_none_of_its_words(
         except KeyError as error:
             raise RuntimeError(street) from error
 
-    monkeypatch.setattr("consumer.__main__.cli.main", fails)
+    monkeypatch.setattr("consumer.cli.cli.main", fails)
     assert main(["events"]) == 1
     said = capfd.readouterr().err
     assert "Jane" not in said

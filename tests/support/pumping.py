@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from consumer.board import Board, PartState
+from consumer.board import UNUSED, Board, PartState
 from consumer.dispatcher import Bell, Pump
 from consumer.errors import Unavailable
 from consumer.model import Cursor, Record
@@ -14,6 +14,7 @@ from consumer.telemetry import Log, Metrics
 from consumer.testing.builders import entry, event
 from consumer.testing.journal import MemoryJournal
 from consumer.values import Duration
+from waiting import until
 
 QUICK = RetrySettings(initial=Duration(0.001), max=Duration(0.005))
 
@@ -65,6 +66,20 @@ class ScriptedSink:
         return []
 
 
+def refuse(*seqs: int, reason: str = "HTTP 422") -> Any:
+    """The behaviour of a sink that refuses these."""
+    return lambda batch: {record.seq: reason for record in batch if record.seq in seqs}
+
+
+def unavailable(reason: str = "the receiver is away", **how: Any) -> Any:
+    """The behaviour of a sink that is down."""
+
+    def behave(_: Sequence[Record]) -> Mapping[int, str]:
+        raise Unavailable(reason, **how)
+
+    return behave
+
+
 class Told(Log):
     """Keeps what is said about the journal, and about what persons ordered."""
 
@@ -111,7 +126,7 @@ class Bench:
             self.sink,
             chosen,
             bell=self.bell,
-            status=self.board.part(f"sinks.{self.name}"),
+            status=self.board.part(f"sinks.{self.name}", UNUSED),
             metrics=self.metrics,
             log=self.told,
         )
@@ -120,8 +135,23 @@ class Bench:
     def state(self) -> PartState:
         return self.board.parts[f"sinks.{self.name}"]
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the board says so."""
+        return "paused by a person" in (self.state.reason or "")
+
+    @property
+    def reconnects(self) -> float:
+        labels = {"part": f"sinks.{self.name}"}
+        found = self.metrics.registry.get_sample_value("backorder_reconnects_total", labels)
+        return found or 0.0
+
     def counted(self, metric: str) -> float:
         return self.metrics.registry.get_sample_value(metric, {"sink": self.name}) or 0.0
+
+    async def until_offered(self, batch: list[int], *, times: int = 1) -> None:
+        """Wait until the sink was offered this batch so often."""
+        await until(lambda: self.sink.offered.count(batch) >= times)
 
     async def append(self, *numbers: int) -> list[str]:
         events = [event(n) for n in numbers]
@@ -144,7 +174,12 @@ class Bench:
 
     async def over(self) -> bool:
         """Whether no replay is under way."""
-        return (await self.entry()).replay is None
+        return (await self.journal.orders(self.name)).replay is None
+
+    async def parked(self) -> list[tuple[int, str, bool]]:
+        """What is parked: number, reason, and whether it is to be offered once more."""
+        rows = await self.journal.parked(self.name)
+        return [(row.seq, row.reason, row.retrying) for row in rows]
 
 
 @asynccontextmanager

@@ -22,14 +22,15 @@ def at_terminal(directory: Path, *arguments: str | Path, typed: str = "") -> Don
             stderr=theirs,
         )
         os.close(theirs)
-        shown = _everything(ours)
+        shown = everything(ours)
         out, _ = process.communicate(timeout=60)
     finally:
         os.close(ours)
     return Done(process.returncode, out.decode(), shown.decode())
 
 
-def _everything(terminal: int) -> bytes:
+def everything(terminal: int) -> bytes:
+    """What is shown there, until nobody is left at the other end."""
     shown = b""
     while True:
         try:
