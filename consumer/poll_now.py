@@ -39,6 +39,9 @@ class Silence:
     def down(self, reason: str) -> None:
         """See `ports.Status`."""
 
+    def note(self, note: str) -> None:
+        """See `ports.Status`."""
+
 
 class Round(Struct, frozen=True):
     """What one round found: events in their order, and what a person should know besides.

@@ -12,27 +12,13 @@ from consumer.model import Record
 from consumer.repair import Orders, Range
 from consumer.settings import BatchSettings, FilterSettings, RetrySettings
 from consumer.testing.builders import entry, event, message
-from consumer.values import Duration, Size
-from pumping import Bench, bench, options
+from consumer.values import Duration
+from pumping import Bench, bench, options, refuse, unavailable
 from waiting import until
 
 TWO = options(batch=BatchSettings(events=2))
 REDELIVERED = "backorder_redelivered_total"
 PAUSED = "backorder_sink_paused"
-
-
-def refuse(*seqs: int, reason: str = "HTTP 422") -> Any:
-    """The behaviour of a sink that refuses these."""
-    return lambda batch: {record.seq: reason for record in batch if record.seq in seqs}
-
-
-def unavailable(reason: str = "the receiver is away", **how: Any) -> Any:
-    """The behaviour of a sink that is down."""
-
-    def behave(_: Sequence[Record]) -> Mapping[int, str]:
-        raise Unavailable(reason, **how)
-
-    return behave
 
 
 # --- pause -----------------------------------------------------------------------------------
@@ -63,10 +49,11 @@ async def test_a_paused_sink_holds_still_and_delays_no_other() -> None:
 
 async def test_a_resumed_sink_without_anything_to_do_does_not_say_that_it_is_paused() -> None:
     async with bench() as one:
+        before = one.state
         await one.order(one.journal.pause, paused=True)
-        await until(lambda: one.state.reason is not None and "paused" in one.state.reason)
+        await until(lambda: one.is_paused)
         await one.order(one.journal.pause, paused=False)
-        await until(lambda: one.state.reason is None)
+        await until(lambda: one.state == before)
 
 
 async def test_a_pause_outlives_the_pump() -> None:
@@ -76,7 +63,7 @@ async def test_a_pause_outlives_the_pump() -> None:
         await one.order(one.journal.pause, paused=True)
         ids += await one.append(2)
     async with bench(journal=one.journal) as next_one:
-        await until(lambda: "paused" in (next_one.state.reason or ""))
+        await until(lambda: next_one.is_paused)
         assert not next_one.sink.offered
         await next_one.order(next_one.journal.pause, paused=False)
         await until(lambda: next_one.sink.got == ids[1:])
@@ -89,7 +76,7 @@ async def test_a_pause_takes_effect_behind_the_batch_in_hand() -> None:
         await until(lambda: bool(one.sink.offered))
         await one.order(one.journal.pause, paused=True)
         one.sink.gate.set()
-        await until(lambda: "paused" in (one.state.reason or ""))
+        await until(lambda: one.is_paused)
         assert one.sink.offered == [[1, 2]]
         assert await one.cursor() == 2
 
@@ -100,10 +87,32 @@ async def test_an_order_is_heard_out_of_a_back_off() -> None:
         ids = await one.append(1)
         await until(lambda: one.state.reason == "the receiver is away")
         await one.order(one.journal.pause, paused=True)
-        await until(lambda: "paused" in (one.state.reason or ""))
+        await until(lambda: one.is_paused)
         one.sink.behaviour = lambda _: {}
         await one.order(one.journal.pause, paused=False)
         await until(lambda: one.sink.got == ids)
+
+
+async def test_a_dead_sink_that_is_paused_stays_dead() -> None:
+    async with bench() as one:
+        ids = await one.append(1)
+        await until(lambda: one.sink.got == ids)
+        one.sink.behaviour = unavailable(retry_after=3600)
+        ids += await one.append(2)
+        await until(lambda: one.state.reason == "the receiver is away")
+        await one.order(one.journal.pause, paused=True)
+        await until(lambda: one.is_paused)
+        assert not one.state.ok
+        assert (one.state.reason or "").endswith("; the receiver is away")
+        one.sink.gate.clear()
+        await one.order(one.journal.pause, paused=False)
+        await until(lambda: len(one.sink.offered) == 3)
+        assert (one.state.ok, one.state.reason) == (False, "the receiver is away")
+        assert one.reconnects == 0
+        one.sink.behaviour = lambda _: {}
+        one.sink.gate.set()
+        await until(lambda: one.sink.got == ids)
+        await until(lambda: one.reconnects == 1)
 
 
 async def test_a_pump_that_is_paused_finishes_at_once() -> None:
@@ -334,73 +343,6 @@ async def test_a_replay_unparks_what_goes_through_now() -> None:
         assert not await one.journal.parked("scripted")
 
 
-async def test_parked_events_are_offered_once_more_when_asked_for() -> None:
-    async with bench(TWO) as one:
-        one.sink.behaviour = refuse(1, 2, 3, 4)
-        ids = await one.append(*range(1, 6))
-        await until(lambda: one.sink.got == ids[4:])
-        one.sink.behaviour = refuse(3, reason="HTTP 413")
-        assert await one.order(one.journal.retry_parked, [1, 3, 4]) == 3
-
-        async def parked() -> list[tuple[int, str, bool]]:
-            rows = await one.journal.parked("scripted")
-            return [(row.seq, row.reason, row.retrying) for row in rows]
-
-        async def as_wanted() -> bool:
-            return await parked() == [(2, "HTTP 422", False), (3, "HTTP 413", False)]
-
-        await until(as_wanted)
-        assert one.sink.replays == [1, 4]
-        assert one.sink.offered[-2:] == [[1, 3], [4]]
-        assert one.counted(REDELIVERED) == 2
-        ids += await one.append(6)
-        await until(lambda: one.sink.got[-1] == ids[-1])
-    assert await one.cursor() == 6
-
-
-async def test_retries_go_in_batches_that_the_sink_takes_whatever_its_filter_says_now() -> None:
-    async with bench() as one:
-        one.sink.behaviour = refuse(1, 2)
-        await one.append(1, 2)
-        await until(lambda: one.counted("backorder_parked_total") == 2)
-    await one.journal.retry_parked("scripted", None)
-    narrow = options(batch=BatchSettings(bytes=Size(1)), filter=FilterSettings(types=["cleared"]))
-    async with bench(narrow, journal=one.journal) as next_one:
-        await until(lambda: next_one.sink.replays == [1, 2])
-    assert next_one.sink.offered == [[1], [2]]
-
-
-async def test_retries_that_a_limit_of_attempts_ends_do_not_go_on_for_ever() -> None:
-    retry = RetrySettings(initial=Duration(0.001), max=Duration(0.005), attempts=2)
-    async with bench(options(retry=retry)) as one:
-        one.sink.behaviour = refuse(1)
-        ids = await one.append(1)
-        await until(lambda: one.counted("backorder_parked_total") == 1)
-        one.sink.offered.clear()
-        one.sink.behaviour = unavailable()
-        await one.order(one.journal.retry_parked, None)
-        await until(lambda: one.counted("backorder_parked_total") == 2)
-        [parked] = await one.journal.parked("scripted")
-        one.sink.behaviour = lambda _: {}
-        ids += await one.append(2)
-        await until(lambda: one.sink.got == ids[1:])
-    assert (parked.reason, parked.retrying) == ("the receiver is away", False)
-    assert one.sink.offered == [[1], [1], [2]]
-
-
-async def test_while_stopping_a_retry_waits_and_what_is_pending_does_not() -> None:
-    one = Bench(options())
-    await one.journal.enroll({"scripted": True})
-    ids = await one.append(1, 2)
-    await one.journal.advance("scripted", 1, {1: "HTTP 422"})
-    await one.journal.retry_parked("scripted", None)
-    one.pump.finish()
-    await asyncio.wait_for(one.pump.run(1), 60)
-    assert one.sink.got == ids[1:]
-    async with bench(journal=one.journal) as next_one:
-        await until(lambda: next_one.sink.got == ids[:1])
-
-
 # --- looking at the orders -------------------------------------------------------------------
 
 
@@ -423,9 +365,89 @@ async def test_an_order_that_nobody_told_of_is_found(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(signals, "_ORDERS_STAND", 0.05)
     async with bench() as one:
         await one.journal.pause("scripted", paused=True)
-        await until(lambda: "paused" in (one.state.reason or ""))
+        await until(lambda: one.is_paused)
         await one.journal.pause("scripted", paused=False)
-        await until(lambda: one.state.reason is None)
+        await until(lambda: not one.is_paused)
+
+
+async def test_an_order_is_carried_out_without_waiting_for_the_next_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wherever the pump waits: for something to do, while it is paused, in a back-off."""
+    monkeypatch.setattr(signals, "_LOOK_AGAIN", 3600.0)
+    monkeypatch.setattr(signals, "_ORDERS_STAND", 3600.0)
+    async with bench() as one:
+        await one.append(1)
+        await until(lambda: one.counted("backorder_delivered_total") == 1)
+        await one.order(one.journal.pause, paused=True)
+        await until(lambda: one.is_paused)
+        one.sink.behaviour = unavailable(retry_after=3600)
+        await one.append(2)
+        await one.order(one.journal.pause, paused=False)
+        await until(lambda: one.state.reason == "the receiver is away")
+        await one.order(one.journal.pause, paused=True)
+        await until(lambda: one.is_paused)
+
+
+async def test_an_order_that_changes_nothing_does_not_end_a_back_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    retry = RetrySettings(initial=Duration(0.001), max=Duration(0.005), attempts=2)
+    async with bench(options(retry=retry)) as one:
+        one.sink.behaviour = unavailable(retry_after=3600)
+        await one.append(1)
+        await until(lambda: one.state.reason == "the receiver is away")
+        really, looks = one.journal.orders, 0
+
+        async def orders(sink: str) -> Orders:
+            nonlocal looks
+            looks += 1
+            return await really(sink)
+
+        async def nothing_new() -> None:
+            before = looks
+            await one.order(one.journal.retry_parked, None)
+            await until(lambda: looks > before)
+
+        monkeypatch.setattr(one.journal, "orders", orders)
+        for _ in range(3):
+            await nothing_new()
+        await one.order(one.journal.pause, paused=True)
+        await until(lambda: one.is_paused)
+        assert one.sink.offered == [[1]]
+        assert not await one.parked()
+
+
+async def test_an_attempt_before_it_was_due_does_not_count() -> None:
+    retry = RetrySettings(initial=Duration(0.001), max=Duration(0.005), attempts=2)
+    async with bench(options(retry=retry)) as one:
+        one.sink.behaviour = unavailable(retry_after=3600)
+        await one.append(1)
+        for attempts in range(1, 5):
+            await one.until_offered([1], times=attempts)
+            await one.order(one.journal.pause, paused=True)
+            await until(lambda: one.is_paused)
+            await one.order(one.journal.pause, paused=False)
+        await one.until_offered([1], times=5)
+        assert not await one.parked()
+    assert not await one.parked(), "nor does the one that is made before a stop"
+
+
+async def test_a_replay_does_not_wait_for_the_end_of_a_back_off_nor_does_what_follows_its_end() -> (
+    None
+):
+    async with bench() as one:
+        ids = await one.append(1)
+        await until(lambda: one.sink.got == ids)
+        one.sink.behaviour = unavailable(retry_after=3600)
+        ids += await one.append(2)
+        await until(lambda: one.sink.offered == [[1], [2]])
+        await one.order(one.journal.replay, Range(start=1))
+        await until(lambda: one.sink.offered == [[1], [2], [1]])
+        one.sink.behaviour = lambda _: {}
+        await one.order(one.journal.end_replay)
+        await until(lambda: one.sink.got == ids)
+    assert not one.sink.replays
 
 
 async def test_what_was_offered_again_is_not_while_the_journal_fails(

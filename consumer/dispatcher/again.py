@@ -6,12 +6,11 @@ it was. Whatever is ordered while a page or a batch is in hand counts behind it;
 it that the progress of one replay never moves another, and that a replay reaches up to what was in
 hand (`RepairableJournal`).
 
-How an event says that it is offered again: `replay` is an extension attribute (CloudEvents 1.0.2,
-"Extension Context Attributes"), a member beside the others. It is put in as the first one without
-decoding the body: that is an object with members in any case (`Event.encode`), and what stands
-behind is delivered byte for byte as it was.
+An order does not end a back-off, unless it changes what comes next: a sink that goes on after a
+pause, another replay or none any more, the first event to be retried. That is tried at once.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
@@ -20,27 +19,14 @@ from msgspec.structs import replace
 
 from consumer.dispatcher.courier import Courier
 from consumer.dispatcher.ledger import Ledger
+from consumer.dispatcher.marking import marked
+from consumer.dispatcher.retries import Retries
 from consumer.dispatcher.signals import Signals
 from consumer.event import timestamp
 from consumer.model import Record, Replay
 from consumer.ports import Status
 from consumer.repair import Orders
-from consumer.settings import SinkOptions
 from consumer.telemetry import Log, Metrics
-
-# Parked events that are read together, however many the sink takes: their bodies may be large, and
-# of what is beyond `batch.bytes` nothing is kept.
-_PAGE = 100
-
-_OPENING = b"{"
-_MARK = b'{"replay":true,'
-
-
-def marked(record: Record) -> Record:
-    """The record as one that is offered again."""
-    if not record.body.startswith(_OPENING):
-        raise ValueError("the body of a record is a JSON object")
-    return replace(record, body=_MARK + record.body[len(_OPENING) :], replay=True)
 
 
 class Again:
@@ -48,24 +34,25 @@ class Again:
 
     def __init__(
         self,
-        options: SinkOptions,
+        sink: str,
         *,
         wants: Callable[[Record], bool],
         ledger: Ledger,
         courier: Courier,
+        retries: Retries,
         signals: Signals,
         status: Status,
         metrics: Metrics,
         log: Log,
     ) -> None:
-        self._sink = options.name
-        self._batch = options.batch
+        self._sink = sink
         self._wants = wants
         self._ledger = ledger
         self._courier = courier
+        self._retries = retries
         self._signals = signals
         self._status = status
-        self._paused_now = metrics.paused.labels(options.name)
+        self._paused_now = metrics.paused.labels(sink)
         self._log = log
         self._orders = Orders()
 
@@ -80,9 +67,9 @@ class Again:
         return self._orders.replay is not None
 
     @property
-    def due(self) -> bool:
-        """Whether there is something to offer again."""
-        return self._orders.retrying > 0 or self.replaying
+    def retry_at(self) -> float:
+        """The moment, as of `time.monotonic`, when parked events are to be offered."""
+        return self._retries.ready_at if self._orders.retrying else math.inf
 
     async def look(self) -> None:
         """Read the orders, if it is time to."""
@@ -90,42 +77,15 @@ class Again:
             self._signals.orders_looked_at()
             self._take(await self._ledger.orders())
 
-    async def offer(self) -> None:
-        """Offer one page of what is due."""
-        if self._orders.retrying:
-            await self._offer_parked()
-        elif self._orders.replay is not None:
-            await self._offer_replay(self._orders.replay)
-
-    # --- parked events -----------------------------------------------------------------------
-
-    async def _offer_parked(self) -> None:
-        """A parked event is offered whatever the filter says: somebody asked for this very one."""
-        parked = await self._ledger.retrying(limit=min(self._batch.events, _PAGE))
-        records = [each.record for each in parked if each.record is not None]
-        if records:
-            page = self._bounded(records)
-            await self._courier.offer(page, page[-1].seq, self._settle_parked)
-        else:
+    async def retry(self) -> None:
+        """Offer parked events."""
+        if not await self._retries.offer():
             self._orders = replace(self._orders, retrying=0)
 
-    def _bounded(self, records: Sequence[Record]) -> Sequence[Record]:
-        """The first of them, marked: as many as fit into a batch, and at least one."""
-        room = self._batch.bytes - len(records[0].body)
-        page = [marked(records[0])]
-        for record in records[1:]:
-            room -= len(record.body)
-            if room < 0:
-                break
-            page.append(marked(record))
-        return page
-
-    async def _settle_parked(
-        self, _seq: int, offered: Sequence[Record], refused: Mapping[int, str]
-    ) -> None:
-        await self._ledger.redelivered(offered, refused)
-
-    # --- a replay ----------------------------------------------------------------------------
+    async def replay(self) -> None:
+        """Offer one page of the replay."""
+        if self._orders.replay is not None:
+            await self._offer_replay(self._orders.replay)
 
     async def _offer_replay(self, run: Replay) -> None:
         records = await self._ledger.read(run.done, source=run.source)
@@ -141,7 +101,7 @@ class Again:
         further = replace(run, done=seq)
         await self._ledger.redelivered(offered, refused, replayed=further)
         self._take(replace(self._orders, replay=further))
-        if seq >= run.end:
+        if further.over:
             self._take(replace(self._orders, replay=None))
 
     # --- what changed ------------------------------------------------------------------------
@@ -149,23 +109,26 @@ class Again:
     def _take(self, orders: Orders) -> None:
         """Know these from now on, and tell what is new about them."""
         before, self._orders = self._orders, orders
-        if orders.paused is not None:
-            self._status.up(
-                f"paused by a person since {timestamp(orders.paused.replace(microsecond=0))}"
-            )
-        elif before.paused is not None:
-            self._status.up()
-        self._paused_now.set(self.paused)
-        if (orders.paused is None) != (before.paused is None):
-            self._tell_pause()
+        if orders.paused != before.paused:
+            self._pause(before)
         if _asked(orders.replay) != _asked(before.replay):
+            self._courier.hasten()
             self._tell_replay(before.replay, orders.replay)
+        if orders.retrying and not before.retrying:
+            self._retries.hasten()
 
-    def _tell_pause(self) -> None:
-        if self.paused:
-            self._log.sink_paused(sink=self._sink)
-        else:
+    def _pause(self, before: Orders) -> None:
+        since = self._orders.paused
+        self._paused_now.set(self.paused)
+        if since is None:
+            self._status.note("")
+            self._courier.hasten()
+            self._retries.hasten()
             self._log.sink_resumed(sink=self._sink)
+            return
+        self._status.note(f"paused by a person since {timestamp(since.replace(microsecond=0))}")
+        if before.paused is None:
+            self._log.sink_paused(sink=self._sink)
 
     def _tell_replay(self, before: Replay | None, now: Replay | None) -> None:
         if before is not None:

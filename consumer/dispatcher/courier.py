@@ -1,14 +1,19 @@
 """Handing batches over to a sink, and what follows where it cannot take them.
 
-The sink signals, the courier decides: back off and have the same offered again, or park the one
-event that is stuck. How what came of a batch is written down differs (a cursor moves, a replay
-goes on), so whoever offers a batch says how to settle it.
+The sink signals, the courier decides: have the same offered again later, or park the one event that
+is stuck. How what came of a batch is written down differs (a cursor moves, a replay goes on), so
+whoever offers a batch says how to settle it.
+
+The courier never waits; it says from when on another attempt is due. A person's order may hasten
+that attempt. One that is made before it was due says nothing about the event, and does not count
+towards `retry.attempts`.
 """
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import monotonic
 
-from consumer.dispatcher.signals import Signals
 from consumer.errors import Unavailable
 from consumer.model import Record
 from consumer.ports import Sink, Status
@@ -30,7 +35,6 @@ class Courier:
         sink: Sink,
         retry: RetrySettings,
         *,
-        signals: Signals,
         status: Status,
         metrics: Metrics,
         log: Log,
@@ -38,34 +42,50 @@ class Courier:
         self._sink = sink
         self._attempts = retry.attempts
         self._backoff = Backoff(initial=retry.initial, most=retry.max)
-        self._signals = signals
         self._status = status
         self._metrics = metrics
         self._log = log
-        self._stuck: tuple[bool, int] | None = None
-        self._failed_attempts = 0
+        self._due = 0.0
+        self._hastened = False
+        self._failed_attempts: Counter[int] = Counter()
+        self.failing = False
+        """Whether the sink could not take what it was offered last."""
+        self.taken = 0
+        """How often the sink took something of what it was offered, or refused it for good."""
 
     @property
-    def failing(self) -> bool:
-        """Whether the sink could not take what it was offered last."""
-        return self._failed_attempts > 0
+    def ready_at(self) -> float:
+        """The moment, as of `time.monotonic`, from which on something may be offered."""
+        return 0.0 if self._hastened else self._due
 
-    async def offer(self, wanted: Sequence[Record], upto: int, settle: Settle) -> None:
-        """Deliver a batch and settle it up to `upto`, or as far as it went; wait where it failed.
+    def hasten(self) -> None:
+        """Let the next attempt be made at once: what it is about is another thing by now."""
+        self._hastened = True
 
-        The caller offers what is not settled again.
+    async def offer(
+        self, wanted: Sequence[Record], upto: int, settle: Settle, *, last: bool = False
+    ) -> Record | None:
+        """Deliver a batch and settle it up to `upto`, or as far as it went.
+
+        Returns the event that it is stuck at: from there on the caller offers it again, once that
+        is due. With `last`, of a sink that is known to work, there is no other attempt: the event
+        is parked instead.
         """
+        if not wanted:
+            await settle(upto, wanted, {})
+            return None
+        is_early = monotonic() < self._due
+        self._hastened = False
         try:
             refused = await self._deliver(wanted)
         except Unavailable as failure:
-            await self._retreat(wanted, failure, settle)
-        else:
-            self._failed_attempts = 0
-            await settle(upto, wanted, refused)
+            return await self._retreat(wanted, failure, settle, early=is_early, last=last)
+        self.taken += 1
+        self._recover()
+        await settle(upto, wanted, refused)
+        return None
 
     async def _deliver(self, wanted: Sequence[Record]) -> Mapping[int, str]:
-        if not wanted:
-            return {}
         try:
             refused = await self._hand_over(wanted)
         except Unavailable:
@@ -97,26 +117,39 @@ class Courier:
         return refused
 
     async def _retreat(
-        self, wanted: Sequence[Record], failure: Unavailable, settle: Settle
-    ) -> None:
-        """Keep what went through; then wait, or park the event that never will."""
-        self._status.down(failure.reason)
+        self,
+        wanted: Sequence[Record],
+        failure: Unavailable,
+        settle: Settle,
+        *,
+        early: bool,
+        last: bool,
+    ) -> Record | None:
+        """Keep what went through; then leave the rest for later, or park what never will."""
+        if not last:  # the sink works then: what fails is this event
+            self._status.down(failure.reason)
         self._metrics.retries.labels(self._sink.name).inc()
         through, stuck = wanted[: failure.delivered], wanted[failure.delivered]
         if through:
+            self.taken += 1
+            self._failed_attempts.clear()
             await settle(through[-1].seq, through, {})
-        self._count(stuck)
-        if self._failed_attempts == self._attempts:
-            self._failed_attempts = 0
+        if not early:
+            self._failed_attempts[stuck.seq] += 1
+        if last or (not early and self._failed_attempts[stuck.seq] == self._attempts):
+            self._recover()
             await settle(stuck.seq, [stuck], {stuck.seq: failure.reason})
-        else:
-            draw = random.random()  # noqa: S311 - jitter, not a secret
-            retry_after = failure.retry_after
-            wait = self._backoff.wait(self._failed_attempts, draw=draw, retry_after=retry_after)
-            await self._signals.rest(wait)
+            return None
+        self._back_off(failure.retry_after)
+        return stuck
 
-    def _count(self, stuck: Record) -> None:
-        """Count an attempt. Each event has its own, and once more where it is offered again."""
-        which = stuck.replay, stuck.seq
-        self._failed_attempts = self._failed_attempts + 1 if which == self._stuck else 1
-        self._stuck = which
+    def _back_off(self, retry_after: float | None) -> None:
+        draw = random.random()  # noqa: S311 - jitter, not a secret
+        wait = self._backoff.wait(self._failed_attempts.total(), draw=draw, retry_after=retry_after)
+        self.failing = True
+        self._due = monotonic() + wait
+
+    def _recover(self) -> None:
+        self.failing = False
+        self._due = 0.0
+        self._failed_attempts.clear()

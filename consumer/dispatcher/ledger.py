@@ -65,7 +65,10 @@ class Ledger:
 
     async def retrying(self, *, limit: int) -> Sequence[Parked]:
         """The parked events to offer once more, as `RepairableJournal.retrying`."""
-        return await self._persist(lambda: self._journal.retrying(self._sink, limit=limit))
+        max_bytes = self._batch.bytes
+        return await self._persist(
+            lambda: self._journal.retrying(self._sink, limit=limit, max_bytes=max_bytes)
+        )
 
     # --- writing down ------------------------------------------------------------------------
 

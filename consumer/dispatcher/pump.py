@@ -1,11 +1,14 @@
 """A pump: what comes next for one sink, turn by turn."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from time import monotonic
 
 from consumer.dispatcher.again import Again
 from consumer.dispatcher.courier import Courier
 from consumer.dispatcher.ledger import Ledger
+from consumer.dispatcher.retries import Retries
 from consumer.dispatcher.signals import Bell, Signals
 from consumer.errors import JournalUnavailable
 from consumer.model import Record
@@ -47,14 +50,16 @@ class Pump:
         self._ledger = Ledger(
             journal, options.name, options.batch, signals=signals, metrics=metrics, log=log
         )
-        self._courier = Courier(
-            sink, options.retry, signals=signals, status=status, metrics=metrics, log=log
+        courier, of_retries = (
+            Courier(sink, options.retry, status=status, metrics=metrics, log=log) for _ in range(2)
         )
+        self._courier = courier
         self._again = Again(
-            options,
+            options.name,
             wants=self._wants,
             ledger=self._ledger,
-            courier=self._courier,
+            courier=courier,
+            retries=Retries(options.batch, ledger=self._ledger, courier=of_retries, others=courier),
             signals=signals,
             status=status,
             metrics=metrics,
@@ -63,7 +68,7 @@ class Pump:
         self._passed = 0
 
     def reconsider(self) -> None:
-        """Look at what persons want of the sink now, out of a back-off too. Never waits."""
+        """Look at what persons want of the sink now, whatever the pump waits for. Never waits."""
         self._signals.reconsider()
 
     def finish(self) -> None:
@@ -81,29 +86,39 @@ class Pump:
             await self._move()
 
     async def _move(self) -> None:
-        while True:
+        while not self._signals.finishing:
             ring = self._signals.listen()
             await self._again.look()
-            if self._signals.finishing and (self._again.paused or self._again.replaying):
+            await self._turn(ring)
+        while await self._may_finish_pending() and await self._offer_pending():
+            if self._courier.failing:
                 return
-            if self._again.paused:
-                await self._signals.hold()
-            elif self._again.due and not self._signals.finishing:
-                await self._again.offer()
-            else:
-                records = await self._offer_pending()
-                if self._signals.finishing and (not records or self._courier.failing):
-                    return
-                if not records:
-                    await self._signals.idle(ring)
 
-    async def _offer_pending(self) -> Sequence[Record]:
-        """Offer the next batch of what the sink has not passed yet; all that was read of it."""
+    async def _may_finish_pending(self) -> bool:
+        await self._again.look()
+        return not (self._again.paused or self._again.replaying)
+
+    async def _turn(self, ring: asyncio.Event) -> None:
+        """Do what comes next, or wait for it."""
+        if self._again.paused:
+            await self._signals.hold()
+        elif self._again.retry_at <= monotonic():
+            await self._again.retry()
+        elif self._courier.ready_at > monotonic():
+            until = min(self._courier.ready_at, self._again.retry_at)
+            await self._signals.rest(until=until)
+        elif self._again.replaying:
+            await self._again.replay()
+        elif not await self._offer_pending():
+            await self._signals.idle(ring, until=self._again.retry_at)
+
+    async def _offer_pending(self) -> bool:
+        """Offer the next batch of what the sink has not passed yet; False where it passed all."""
         records = await self._ledger.read(self._passed)
         if records:
             wanted = [record for record in records if self._wants(record)]
             await self._courier.offer(wanted, records[-1].seq, self._settle)
-        return records
+        return bool(records)
 
     async def _settle(
         self, seq: int, offered: Sequence[Record], refused: Mapping[int, str]

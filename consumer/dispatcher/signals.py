@@ -73,17 +73,19 @@ class Signals:
 
     # --- waiting -----------------------------------------------------------------------------
 
-    async def idle(self, ring: asyncio.Event) -> None:
-        """Wait for something to do."""
-        await _either(ring, self._ordered, self._finish, at_most=_LOOK_AGAIN)
+    async def idle(self, ring: asyncio.Event, *, until: float) -> None:
+        """Wait for something to do, or for a moment, as of `time.monotonic`."""
+        at_most = min(_LOOK_AGAIN, until - monotonic())
+        await _either(ring, self._ordered, self._finish, at_most=at_most)
 
     async def hold(self) -> None:
         """Wait for another order; what is committed meanwhile does not matter."""
         await _either(self._ordered, self._finish, at_most=_ORDERS_STAND)
 
-    async def rest(self, seconds: float) -> None:
-        """Wait before another delivery; a new order may change what that is."""
-        await _either(self._ordered, self._finish, at_most=seconds)
+    async def rest(self, *, until: float) -> None:
+        """Wait for the moment of another delivery; a new order may change what that is."""
+        at_most = min(_ORDERS_STAND, until - monotonic())
+        await _either(self._ordered, self._finish, at_most=at_most)
 
     async def rest_deaf(self, seconds: float) -> None:
         """Wait before the journal is asked again; nothing but a stop cuts that short."""
@@ -94,7 +96,7 @@ async def _either(*events: asyncio.Event, at_most: float) -> None:
     """Wait until one of the events is set, or `at_most` seconds have passed."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
-        await asyncio.wait(waits, timeout=at_most, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=max(at_most, 0.0), return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()

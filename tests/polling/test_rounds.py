@@ -31,6 +31,9 @@ class Status:
     def down(self, reason: str) -> None:
         self.said.append(f"down {reason}")
 
+    def note(self, note: str) -> None:
+        raise AssertionError(note)
+
 
 class Upstream:
     """Gives what the script says, one entry a round, and the last one ever after."""

@@ -76,6 +76,9 @@ class Light:
     def down(self, reason: str) -> None:
         raise AssertionError(reason)
 
+    def note(self, note: str) -> None:
+        raise AssertionError(note)
+
 
 @dataclass
 class Daemon:
