@@ -93,7 +93,9 @@ def test_the_gauges_follow_the_journal() -> None:
     behind = Cursor(sink="archive", seq=7, pending=3, oldest_pending=MOMENT, parked=2)
     level = Cursor(sink="queue", seq=10, pending=0, oldest_pending=None, parked=0)
     gone = Cursor(sink="gone", seq=1, pending=9, oldest_pending=MOMENT, parked=0)
-    positions = Positions(head=10, oldest=4, quarantined=5, cursors=(behind, level, gone))
+    positions = Positions(
+        journal="j", head=10, oldest=4, quarantined=5, cursors=(behind, level, gone)
+    )
     metrics.observe(positions, {"archive", "queue"})
     page = metrics.render().decode()
     for line in (
@@ -106,7 +108,7 @@ def test_the_gauges_follow_the_journal() -> None:
     ):
         assert line in page
     assert "gone" not in page
-    metrics.observe(Positions(head=10, oldest=0, quarantined=0, cursors=()), set())
+    metrics.observe(Positions(journal="j", head=10, oldest=0, quarantined=0, cursors=()), set())
     assert "backorder_journal_span 0.0" in metrics.render().decode()
 
 

@@ -120,7 +120,7 @@ class Log:
         self._log.info("part.up", part=part, **_known(note=note))
 
     def part_note(self, part: str, note: str | None) -> None:
-        """A link that works has something else to say, or nothing any more."""
+        """A part has something else to say though its link is as it was, or nothing any more."""
         self._log.info("part.note", part=part, **_known(note=note))
 
     def part_down(self, part: str, reason: str) -> None:
