@@ -1,5 +1,7 @@
 """Fixtures that many tests share. The servers come from `servers.py`."""
 
+import asyncio
+import inspect
 import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -38,6 +40,29 @@ async def private_broker(own_node: PrivateBroker | None) -> AsyncIterator[Privat
     await node.start()
     yield node
     await node.start()
+
+
+@pytest_asyncio.fixture
+async def ended_driver() -> AsyncIterator[None]:
+    """What a test leaves behind ends in its own event loop.
+
+    The AMQP driver makes new tasks out of cancelled ones. Made while a loop is being closed they
+    never run, and are complained about in whichever test collects the garbage next.
+    """
+    yield
+    for _ in range(5):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=1)
+
+
+@pytest.fixture(autouse=True)
+def ended_tasks(request: pytest.FixtureRequest) -> None:
+    """The same for every test that has an event loop."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("ended_driver")
 
 
 @pytest.fixture
