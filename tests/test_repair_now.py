@@ -183,7 +183,7 @@ async def test_a_daemon_that_does_not_answer_is_told_with_what_to_check(
         async with repairing(path, configured(path, address)):
             pass
     told = str(raised.value)
-    assert f"{path}: another daemon, process " in told
+    assert f"{path}: another daemon or command, process " in told
     assert f"the admin listener at {address} ([admin] listen of " in told
     assert "does not answer: Connection refused. If that process is a daemon, see that" in told
 

@@ -34,7 +34,7 @@ COMMANDS = {
     "parked": Entry("consumer.cli.parked:parked", "What a sink refused for good; another try."),
     "sinks": Entry("consumer.cli.sinks:sinks", "Where every sink is; pause it, send it again."),
     "simulate": Entry("consumer.cli.simulate:simulate", "A stand-in upstream to develop against."),
-    "schema": Entry("consumer.cli.schema:schema", "JSON Schema of events or configuration."),
+    "schema": Entry("consumer.cli.schema:schema", "JSON Schemas, and the admin API as OpenAPI."),
 }
 
 
@@ -81,9 +81,10 @@ class Commands(click.Group):
 def cli() -> None:
     """Turn vendors' back-order news into one durable stream of events.
 
-    The daemon (`run`) takes order back-orders from Radial's RabbitMQ queues and webhooks,
-    validates them, keeps one CloudEvent per order line in a journal on disk, and hands every event
-    to every sink at least once. A message is settled only after its events are on disk.
+    The daemon (`run`) takes order back-orders from Radial's RabbitMQ queues and webhooks, polls
+    MVET and CINX, validates what comes, keeps one CloudEvent per order line in a journal on disk,
+    and hands every event to every sink at least once. A message is settled only after its events
+    are on disk.
 
     A configuration file (TOML) names sources and sinks. `check` tells what is wrong with it, and
     `check --help` shows one to start from. Each command's --help tells its options, its exit

@@ -30,6 +30,7 @@ from consumer.telemetry import configure_log
 
 _TITLES = ("ID", "SOURCE", "FIRST SEEN", "TIMES", "SIZE", "PROBLEM")
 _FAILED = 1
+_REFUSED = frozenset({"refused", "divided"})
 
 
 @click.group()
@@ -202,7 +203,7 @@ def retry(
       backorder-consumer quarantine retry --all -c consumer.toml
     """
     if everything == bool(ids):
-        raise click.UsageError("name the payloads to try again, or say --all")
+        raise click.UsageError("either name the payloads to try again, or say --all")
     place = place_to_repair(config, journal)
     if place.config is None:
         raise click.UsageError(
@@ -234,7 +235,13 @@ async def _retry(place: Place, ids: Sequence[str], *, everything: bool) -> bool:
         click.echo("nothing is in quarantine")
     elif len(told) > 1:
         click.echo(summary(told))
-    failures = {"refused", "divided"} | (set() if everything else {"unknown", "polled"})
+    if bench.running and any(each.result in _REFUSED for each in told):
+        click.echo(
+            "tried by the running daemon, with the schemas and settings that it was started with:"
+            " restart it after a change",
+            err=True,
+        )
+    failures = _REFUSED | (set() if everything else {"unknown", "polled"})
     return not any(each.result in failures for each in told)
 
 

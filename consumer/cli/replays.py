@@ -53,7 +53,7 @@ async def cancel_replay(place: Place, sink: str) -> None:
     if ended is None:
         click.echo(f"{sink} has no replay")
     else:
-        click.echo(f"{sink}: the replay of {_said(ended)} ended after event {ended.done}")
+        click.echo(f"{sink}: the replay of {_said(ended)} ended before event {ended.done + 1}")
 
 
 class Following:

@@ -25,8 +25,9 @@ def unknown_sink(sink: str, known: Iterable[str]) -> Refused:
 def replaying_already(sink: str, running: Replay) -> Refused:
     """For a second replay of a sink: there is one at a time."""
     return Refused(
-        f"sink {sink} gets events {running.start} to {running.end} again already"
-        f" and is at {running.done}; wait for its end, or end that replay first"
+        f"sink {sink} has a replay already, of events {running.start} to {running.end}, and the"
+        f" next is {running.done + 1}; let the daemon finish it, or end it with"
+        f" `sinks replay {sink} --cancel`"
     )
 
 

@@ -114,7 +114,8 @@ def _locked(path: Path) -> int:
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
         raise JournalInUse(
-            f"journal {path}: another daemon, process {holder}, has it open (lock file {lock})",
+            f"journal {path}: another daemon or command, process {holder}, has it open"
+            f" (lock file {lock})",
             "Stop that one first, or give each daemon a journal of its own",
         ) from None
     except OSError:

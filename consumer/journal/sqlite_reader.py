@@ -71,7 +71,8 @@ class Reader:
             except JournalUnavailable:
                 raise JournalUnusable(
                     f"journal {self._path}: there is none",
-                    "Start the daemon first, or see that [journal] url names its journal",
+                    "Start the daemon first, or see that [journal] url names its journal:"
+                    " a relative path begins where this command is started",
                 ) from None
 
     def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:

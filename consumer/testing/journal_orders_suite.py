@@ -138,7 +138,7 @@ class JournalOrdersSuite(JournalParkedSuite):
     async def test_an_ended_replay_does_not_come_back(self, journal: RepairableJournal) -> None:
         seqs = await passed(journal)
         replay = await journal.replay("sink", Range(start=seqs[0]))
-        with pytest.raises(Refused, match=r"^sink sink gets events \d+ to \d+ again already"):
+        with pytest.raises(Refused, match=r"^sink sink has a replay already, of events \d+ to \d+"):
             await journal.replay("sink", Range(start=seqs[2]))
         assert await journal.end_replay("sink") == replay
         assert await journal.end_replay("sink") is None

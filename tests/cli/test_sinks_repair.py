@@ -290,7 +290,7 @@ async def test_who_stops_waiting_leaves_the_replay_as_it_is(
         listed = await sinks("list")
         assert listed.out.splitlines()[3].split()[-1] == "0/6"
         late = await sinks("replay", "warehouse", "--cancel")
-        assert late.out == "warehouse: the replay of events 1 to 6 ended after event 0\n"
+        assert late.out == "warehouse: the replay of events 1 to 6 ended before event 1\n"
         away = await sinks("replay", "warehouse", "--since", "1d", "--timeout", "300ms")
         assert away.status == 1
         assert "nothing has moved for 0.3 s" in away.err
