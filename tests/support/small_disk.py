@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon_process import DaemonProcess
+from extent import extent
 
-_SIZE = 64 << 20
+_SIZE = extent(64 << 20, long=512 << 20)  # bytes; all that a test writes has room in it
 _BLOCK = 64 << 10
 
 
