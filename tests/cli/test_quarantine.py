@@ -302,6 +302,7 @@ async def test_beside_a_daemon_it_is_the_daemon_that_repairs(call: Call, tmp_pat
         retried = await ask("retry", "--all")
         assert retried.out.splitlines()[0] == f"{IDS['good']}  accepted: 1 new event"
         assert retried.status == 1
+        assert "restart it after a change" in retried.err  # at rest nothing of that is said: above
         await until(lambda: out.read_bytes().endswith(b"\n"), what="the event in the file")
         discarded = await ask("discard", IDS["bad"][:6])
         assert discarded.out == "1 payload discarded\n"
