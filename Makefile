@@ -45,8 +45,9 @@ fuzz: $(VENV)/.fuzz ## breed hostile input until Ctrl-C; ARGS="messages -max_tot
 audit: $(VENV)/.dev ## look for known vulnerabilities in what the program needs (asks a service)
 	@exec $(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
-bench: $(VENV)/.project ## run the benchmarks; ARGS="pollers --strict" fails where a target is missed
-	@exec $(BIN)/python -m benchmarks $(or $(ARGS),pollers)
+bench: $(VENV)/.bench ## measure everything against its peers; ARGS="speed --only queues" for a part
+	@sh deploy/prepare.sh broker required
+	@exec $(BIN)/python -m benchmarks $(or $(ARGS),all)
 
 soak: $(VENV)/.dev $(VENV)/.project ## load and faults for 10 minutes: does anything grow? ARGS="--for 60s"
 	@sh deploy/prepare.sh broker required
@@ -84,13 +85,17 @@ $(VENV)/.fuzz: $(VENV)/.project requirements-fuzz.lock
 	@$(PIP) install --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.dev $(VENV)/.project requirements-bench.lock
+	@$(PIP) install --require-hashes -r requirements-bench.lock
+	@touch $@
+
 $(VENV)/.project: $(VENV)/.runtime pyproject.toml consumer/__init__.py
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # --- lock files --------------------------------------------------------------------------------
 
-# Four files, one set of versions: what development needs is resolved first and binds the others.
+# Five files, one set of versions: what development needs is resolved first and binds the others.
 # The files name no package index: each machine uses the one that its pip is configured with.
 COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --annotation-style line --no-emit-index-url --no-emit-find-links \
@@ -103,6 +108,8 @@ lock: setup ## resolve the lock files again; UPGRADE=1 takes the newest versions
 		--group pyproject.toml:build
 	$(COMPILE) --constraints requirements-dev.lock --output-file requirements-fuzz.lock \
 		--group pyproject.toml:fuzz
+	$(COMPILE) --constraints requirements-dev.lock --output-file requirements-bench.lock \
+		--group pyproject.toml:bench
 
 # --- the container image -----------------------------------------------------------------------
 

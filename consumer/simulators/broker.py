@@ -86,6 +86,11 @@ class PrivateBroker:
         """The same over TLS, by the name `localhost`."""
         return f"amqps://guest:guest@localhost:{self.tls_port}/"
 
+    @property
+    def session(self) -> int:
+        """The session that the node's processes have for themselves; 0 while it is not running."""
+        return self._node.pid if self._node is not None else 0
+
     def is_running(self) -> bool:
         """Whether the node's process is alive."""
         return self._node is not None and self._node.poll() is None
