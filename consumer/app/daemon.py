@@ -9,7 +9,7 @@ way, and `run` raises why: it is never left half alive.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import monotonic
@@ -36,6 +36,10 @@ from consumer.validation import Schemas
 from consumer.workshop import Workshop
 
 
+def _nothing() -> None:
+    """What is done at the start where nobody asks for anything."""
+
+
 class Daemon:
     """One running daemon."""
 
@@ -56,7 +60,7 @@ class Daemon:
         self._tasks: list[asyncio.Task[None]] = []
         self._deadline = 0.0
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = _nothing) -> None:
         """Run until `stop` is set; raises whatever killed a part."""
         journal = SqliteJournal(journal_path(self._settings.journal.url))
         async with journal as self._journal, AsyncExitStack() as stack:
@@ -68,6 +72,7 @@ class Daemon:
                 sinks=[sink.name for sink in self._sinks],
             )
             operators.not_running = None
+            ready()
             try:
                 await self._until_stopped(stop)
             finally:
