@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from msgspec.structs import asdict, astuple
+from msgspec.structs import astuple
+
+from consumer.terse import NO_DICT, terse
 
 # Also the patterns of the JSON Schema, hence regular expressions of ECMAScript as well. How many
 # days a month has, they leave to those who write events.
@@ -52,10 +54,14 @@ def valid_traceparent(text: str | None) -> str | None:
     return text if text is not None and _is_traceparent(text) else None
 
 
-def _check(kind: str, matches: Any, **fields: object) -> None:
-    for name, value in fields.items():
-        if value is not None and not (isinstance(value, str) and matches(value)):
-            raise ValueError(f"{name} is not a {kind}")
+def _check_decimal(name: str, value: object) -> None:
+    if not (isinstance(value, str) and _is_decimal(value)):
+        raise ValueError(f"{name} is not a decimal string")
+
+
+def _check_moment(name: str, value: object) -> None:
+    if not (isinstance(value, str) and _is_moment(value)):
+        raise ValueError(f"{name} is not a date or UTC timestamp")
 
 
 def timestamp(moment: datetime) -> Moment:
@@ -77,8 +83,10 @@ class Order(Struct, frozen=True, kw_only=True):
     total: Decimal | None = None
 
     def __post_init__(self) -> None:
-        _check("decimal string", _is_decimal, total=self.total)
-        _check("date or UTC timestamp", _is_moment, date=self.date)
+        if self.total is not None:
+            _check_decimal("total", self.total)
+        if self.date is not None:
+            _check_moment("date", self.date)
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -99,7 +107,10 @@ class Line(Struct, frozen=True, kw_only=True):
     amount: Decimal | None = None
 
     def __post_init__(self) -> None:
-        _check("decimal string", _is_decimal, unit_price=self.unit_price, amount=self.amount)
+        if self.unit_price is not None:
+            _check_decimal("unit_price", self.unit_price)
+        if self.amount is not None:
+            _check_decimal("amount", self.amount)
 
 
 class Quantity(Struct, frozen=True, kw_only=True):
@@ -110,13 +121,12 @@ class Quantity(Struct, frozen=True, kw_only=True):
     shipped: Decimal | None = None
 
     def __post_init__(self) -> None:
-        _check(
-            "decimal string",
-            _is_decimal,
-            backordered=self.backordered,
-            ordered=self.ordered,
-            shipped=self.shipped,
-        )
+        if self.backordered is not None:
+            _check_decimal("backordered", self.backordered)
+        if self.ordered is not None:
+            _check_decimal("ordered", self.ordered)
+        if self.shipped is not None:
+            _check_decimal("shipped", self.shipped)
 
 
 class Dates(Struct, frozen=True, kw_only=True):
@@ -131,7 +141,9 @@ class Dates(Struct, frozen=True, kw_only=True):
     cleared: Moment | None = None
 
     def __post_init__(self) -> None:
-        _check("date or UTC timestamp", _is_moment, **asdict(self))
+        for name, value in zip(self.__struct_fields__, astuple(self), strict=True):
+            if value is not None:
+                _check_moment(name, value)
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -226,9 +238,9 @@ class Event(Struct, frozen=True, kw_only=True):
     data: Data
 
     def __post_init__(self) -> None:
-        _check("date or UTC timestamp", _is_moment, time=self.time)
-        if self.traceparent is not UNSET:
-            _check("trace context", _is_traceparent, traceparent=self.traceparent)
+        _check_moment("time", self.time)
+        if self.traceparent is not UNSET and valid_traceparent(self.traceparent) is None:
+            raise ValueError("traceparent is not a trace context")
         if not (self.id and self.source and self.subject):
             raise ValueError("an event needs an id, a source and a subject")
 
@@ -264,8 +276,21 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_NOTHING: tuple[object, ...] = ({}, (), UNSET)  # and None
 _canonical = msgspec.json.Encoder(order="deterministic")
+_address = terse(Address, empty={"lines": (), "extra": NO_DICT})
+_party = terse(Party, empty={"extra": NO_DICT}, parts={"address": _address})
+_parts: dict[str, type[Struct]] = {
+    "order": Order,
+    "line": Line,
+    "quantity": Quantity,
+    "dates": Dates,
+}
+_known = terse(
+    Data,
+    empty={"changes": (), "extra": NO_DICT},
+    parts={name: terse(model) for name, model in _parts.items()}
+    | {"parties": terse(Parties, parts=dict.fromkeys(Parties.__struct_fields__, _party))},
+)
 
 
 def identify(source: str, type_: str, subject: str, data: Data, *, occurrence: int = 0) -> str:
@@ -277,18 +302,6 @@ def identify(source: str, type_: str, subject: str, data: Data, *, occurrence: i
     tells apart facts that say the very same: within one message (the same item twice on one order),
     or one after the other (a line that is polled, ends, and comes back as it was).
     """
-    said = _canonical.encode((source, type_, subject, occurrence, _known(data)))
+    known = msgspec.convert(data, _known, from_attributes=True)
+    said = _canonical.encode((source, type_, subject, occurrence, known))
     return hashlib.sha256(said).hexdigest()[:32]
-
-
-def _known(value: Struct) -> dict[str, object]:
-    """The fields of a value that hold something: most hold None, and most of the others a text."""
-    known: dict[str, object] = {}
-    for name, held in zip(value.__struct_fields__, astuple(value), strict=True):
-        if isinstance(held, str):
-            known[name] = held
-        elif held is not None:
-            said = _known(held) if isinstance(held, Struct) else held
-            if said not in _NOTHING:
-                known[name] = said
-    return known

@@ -4,7 +4,19 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from consumer.event import Data, Dates, Event, Line, Order, Parties, Party, Quantity, timestamp
+from consumer.event import (
+    Address,
+    Change,
+    Data,
+    Dates,
+    Event,
+    Line,
+    Order,
+    Parties,
+    Party,
+    Quantity,
+    timestamp,
+)
 from consumer.event import identify as event_id
 from consumer.model import Message, Problem, Refusal, utc_now
 from consumer.testing.builders import data, event, record
@@ -57,6 +69,11 @@ def test_an_event_has_an_id_a_source_and_a_subject(name: str) -> None:
         msgspec.structs.replace(event(1), **{name: ""})
 
 
+def test_an_event_has_a_time() -> None:
+    with pytest.raises(ValueError, match="time is not a date or UTC timestamp"):
+        msgspec.structs.replace(event(1), time=None)
+
+
 def test_extension_attributes_are_absent_where_there_is_nothing_to_say() -> None:
     assert b'"drift"' not in event(1).encode()
     assert b'"traceparent"' not in event(1).encode()
@@ -92,6 +109,53 @@ def test_an_id_is_the_digest_of_what_is_known_so_that_new_fields_leave_it_alone(
     said = b'["/radial/TMS_US","backorder.opened","1/1",0,' + known + b"]"
     little = Data(order=Order(number="1"), line=Line(item="7"), quantity=Quantity())
     assert identify(little) == hashlib.sha256(said).hexdigest()[:32]
+
+
+def test_what_is_empty_is_not_part_of_an_id_and_neither_is_what_consists_of_it() -> None:
+    bare = Data(order=Order(number="1"), line=Line(), quantity=Quantity())
+    nobody = Parties(customer=Party(address=Address(lines=(), extra={})), store=Party())
+    full = Data(
+        order=Order(number="1"),
+        line=Line(),
+        quantity=Quantity(),
+        dates=Dates(),
+        parties=nobody,
+        changes=(),
+        extra={},
+    )
+    assert identify(full) == identify(bare)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        data(1, order=Order(number="")),
+        data(1, extra={"a": {}}),
+        data(1, extra={"a": None}),
+        data(1, parties=Parties(customer=Party(address=Address(lines=("",))))),
+        data(1, changes=(Change(field="delay"),)),
+    ],
+)
+def test_an_empty_text_and_what_is_empty_within_upstream_fields_is_said(said: Data) -> None:
+    assert identify(said) not in {identify(data(1)), identify(data(1, order=Order()))}
+
+
+def test_an_id_sorts_what_is_said_by_name() -> None:
+    known = (
+        b'{"delay":"backorder","extra":{"a":[],"b":{}},"line":{"amount":"2","number":"7"},'
+        b'"order":{"date":"2016-07-13","number":"1"},"parties":{"ship_to":{"address":'
+        b'{"city":"C","lines":["1","2"]},"email":"e"}},"quantity":{"backordered":"1","shipped":"0"}}'
+    )
+    said = Data(
+        order=Order(number="1", date="2016-07-13"),
+        line=Line(number="7", amount="2"),
+        quantity=Quantity(shipped="0", backordered="1"),
+        delay="backorder",
+        parties=Parties(ship_to=Party(email="e", address=Address(lines=("1", "2"), city="C"))),
+        extra={"b": {}, "a": []},
+    )
+    digest = hashlib.sha256(b'["/radial/TMS_US","backorder.opened","1/1",0,' + known + b"]")
+    assert identify(said) == digest.hexdigest()[:32]
 
 
 def test_a_record_knows_its_system_and_account() -> None:

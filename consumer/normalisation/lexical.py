@@ -43,8 +43,11 @@ def moment(text: str) -> tuple[Moment | None, bool]:
     if match is None:
         return None, False
     seconds, fraction, zone = match.groups()
-    fraction = fraction or ""
     try:
+        if fraction is None and zone in _UTC_ZONES:  # nearly always: nothing to be worked out
+            datetime.fromisoformat(seconds)
+            return f"{seconds}Z", True
+        fraction = fraction or ""
         there = datetime.fromisoformat(f"{seconds}{fraction[:_MICROSECONDS]}{zone or 'Z'}")
         here = timestamp(there)
     except (ValueError, OverflowError):  # 30 February; a moment before the year 1 in UTC

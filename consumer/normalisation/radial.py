@@ -13,7 +13,7 @@ Fields: Radial's "Order Backorder Event" page and the vendor's public SDK of 201
 ShippingDelayType and has a ShipmentMethod in every ship group.
 """
 
-from collections import Counter
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -58,6 +58,7 @@ _DELAYS: dict[str | None, tuple[EventType, str | None]] = {
     "AllocateCancelNotification": ("backorder.allocation_cancelled", "allocation_cancelled"),
 }
 _UNKNOWN = "unknown"
+_is_unreserved = re.compile(r"[0-9A-Za-z_.~-]*").fullmatch  # `quote` leaves it as it is
 _LONGEST_QUOTE = 40
 _SHORT = 12
 
@@ -80,26 +81,31 @@ def backorders(
     root = as_node(read(element))
     type_, delay = _take_delay(root)
     order = _take_order(root)
-    source = f"/radial/{quote(order.account or _UNKNOWN, safe='')}"
+    source = f"/radial/{_quoted(order.account or _UNKNOWN)}"
     time = order.date or timestamp(received)
     make = partial(
         Event.of, source=source, type=type_, time=time, drift=drift, traceparent=traceparent
     )
     events: list[Event] = []
-    said: Counter[str] = Counter()
+    told_before: dict[str, int] = {}
     size = 0
     for data in _take_lines(root, order, delay):
         subject = _subject(source, type_, data)
         told = make(subject=subject, data=data)
-        said[told.id] += 1
-        if (times := said[told.id]) > 1:
-            told = make(subject=subject, data=data, occurrence=times - 1)
+        times = told_before.get(told.id, 0)
+        told_before[told.id] = times + 1
+        if times:
+            told = make(subject=subject, data=data, occurrence=times)
         if events:
             size += len(told.encode())
             if size > most:
                 raise Refused("each of its lines repeats what is said of all: too much in all")
         events.append(told)
     return tuple(events)
+
+
+def _quoted(account: str) -> str:
+    return account if _is_unreserved(account) else quote(account, safe="")
 
 
 def _subject(source: str, type_: EventType, data: Data) -> str:

@@ -47,7 +47,7 @@ def _person(node: Node, *, name: str) -> Party:
     put_back(node, name, parts)
     return Party(
         id=take_text(node, "customerId"),
-        name=" ".join(part for part in (first, last) if part) or None,
+        name=f"{first} {last}" if first and last else first or last,
         honorific=honorific,
         first_name=first,
         middle_name=middle,
@@ -79,9 +79,14 @@ def _take_address(node: Node) -> Address | None:
     if "Address" not in node:
         return None
     address = take_node(node, "Address")
-    lines = (take_text(address, line) for line in ("Line1", "Line2", "Line3", "Line4"))
+    lines = (
+        take_text(address, "Line1"),
+        take_text(address, "Line2"),
+        take_text(address, "Line3"),
+        take_text(address, "Line4"),
+    )
     return Address(
-        lines=tuple(line for line in lines if line),
+        lines=tuple(filter(None, lines)),
         city=take_text(address, "City"),
         region=take_text(address, "MainDivision"),
         postal_code=take_text(address, "PostalCode"),

@@ -41,27 +41,49 @@ def name_of(tag: str) -> str:
     return tag if tag[0] == "{" else f"{{}}{tag}"
 
 
+class _Names(dict[Any, str | None]):
+    """Names by tag, each worked out once; None for a comment or a processing instruction.
+
+    What a sender makes up is remembered as well, but takes no more room than `_MOST` names of
+    `_LONGEST` characters: then all are forgotten, and those in use are soon back.
+    """
+
+    _MOST = 1_000
+    _LONGEST = 200
+
+    def __missing__(self, tag: Any) -> str | None:
+        if not isinstance(tag, str):
+            return None
+        name = name_of(tag)
+        if len(tag) <= self._LONGEST:
+            if len(self) >= self._MOST:
+                self.clear()
+            self[tag] = name
+        return name
+
+
+_names = _Names()
+
+
 def read(element: Element) -> Any:
     """The element as a text, a dict or None. The hot path: one visit to each element."""
-    node: Node = {}
-    for name, value in sorted(element.items()):
-        if name not in _HINTS:
-            node[name] = value.strip() or None
+    return _read(element, element.items())
+
+
+def _read(element: Element, attributes: list[tuple[str, str]]) -> Any:
+    """`read`; `attributes` are the element's, which its parent had to look at already."""
+    node = _of_attributes(attributes) if attributes else {}
     text = element.text
     has_text = text and not text.isspace()
     for child in element[:]:
-        tail = child.tail
-        if tail and not tail.isspace():
+        if (tail := child.tail) and not tail.isspace():
             has_text = True
-        tag = child.tag
-        if not isinstance(tag, str):  # a comment or a processing instruction
+        if (name := _names[child.tag]) is None:
             continue
-        name = tag[_OURS_LENGTH:] if tag.startswith(_OURS) else name_of(tag)
-        if len(child) or child.keys():
-            value = read(child)
+        if (attributes := child.items()) or len(child):
+            value = _read(child, attributes)
         else:
-            text = child.text
-            value = (text.strip() or None) if text else None
+            value = text.strip() or None if (text := child.text) else None
         if name in node:
             add(node, name, value)
         else:
@@ -73,6 +95,11 @@ def read(element: Element) -> Any:
         node[TEXT] = texts if len(texts) > 1 else texts[0]
         return node
     return texts[0]
+
+
+def _of_attributes(attributes: list[tuple[str, str]]) -> Node:
+    attributes.sort()
+    return {name: said.strip() or None for name, said in attributes if name not in _HINTS}
 
 
 def _texts(element: Element) -> list[str]:
@@ -112,16 +139,27 @@ def take_text(node: Node, name: str) -> str | None:
     value = node.pop(name, None)
     if value is None or isinstance(value, str):
         return value
-    first, *rest = value if isinstance(value, list) else (value,)
-    text: str | None = None
+    if isinstance(value, dict):
+        text = _own_text(value)
+        if value:
+            node[name] = value
+        return text
+    first, *rest = value
     if not isinstance(first, dict):
         text = first
     else:
-        if not isinstance(first.get(TEXT), list):
-            text = first.pop(TEXT, None)
+        text = _own_text(first)
         if first:
             rest.insert(0, first)
     _leave(node, name, rest)
+    return text
+
+
+def _own_text(node: Node) -> str | None:
+    """Takes the text of an element that says more out of it, unless that is in several pieces."""
+    if isinstance(node.get(TEXT), list):
+        return None
+    text: str | None = node.pop(TEXT, None)
     return text
 
 
@@ -136,6 +174,8 @@ def take_nodes(node: Node, name: str) -> list[Node]:
 def take_node(node: Node, name: str) -> Node:
     """Takes the first of what stands under a name out of the node, as a dict; the others stay."""
     value = node.pop(name, None)
+    if isinstance(value, dict):
+        return value
     if isinstance(value, list):
         value, *rest = value
         _leave(node, name, rest)
@@ -147,8 +187,12 @@ def put_back(node: Node, name: str, *rest: Node) -> None:
 
     Lists are made anew, so that a shallow copy of another node may be given.
     """
+    if not any(rest):
+        return
     left = [each for each in rest if each]
-    if left:
+    if len(left) == 1 and name not in node:
+        node[name] = left[0]
+    else:
         present = node.get(name, [])
         _leave(node, name, [*(present if isinstance(present, list) else (present,)), *left])
 

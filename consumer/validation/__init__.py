@@ -110,21 +110,34 @@ class Schemas:
         Known is what becomes of events that satisfy the schemas, with nothing beside them.
         """
         root = parse(body)
-        if isinstance(root, Problem) or root.tag not in (EVENT, LIST):
+        if isinstance(root, Problem):
             return None
-        if root.tag == LIST and of_list.too_long(root):
-            return None
-        events = of_list.events_of(root) if root.tag == LIST else []
-        if events and not of_list.plain(root):
-            return None
-        accepted = []
-        for event in map(of_list.detached, events) if events else (root,):
-            tag, event.tag = event.tag, EVENT  # a list without events may itself be the event
-            if not self._judge.glance(event, large=len(body) > _LARGE):
+        large = len(body) > _LARGE
+        if root.tag == EVENT:
+            if not self._judge.glance(root, large=large):
                 return None
-            event.tag = tag
+            return Examination("backorder", local(EVENT), (Accepted(root),), size=len(body))
+        if root.tag != LIST or of_list.too_long(root):
+            return None
+        accepted = self._glance_list(root, large=large)
+        return Examination("backorder", local(LIST), accepted, size=len(body)) if accepted else None
+
+    def _glance_list(self, root: etree._Element, *, large: bool) -> tuple[Accepted, ...]:
+        """The events of a list if all are good and stand alone in it; none if not."""
+        events = of_list.events_of(root)
+        if not events:
+            root.tag = EVENT  # the list may itself be the event, and is judged as one
+            good = self._judge.glance(root, large=large)
+            root.tag = LIST
+            return (Accepted(root),) if good else ()
+        if not of_list.plain(root):
+            return ()
+        accepted = []
+        for event in map(of_list.detached, events):
+            if not self._judge.glance(event, large=large):
+                return ()
             accepted.append(Accepted(event))
-        return Examination("backorder", local(root.tag), tuple(accepted), size=len(body))
+        return tuple(accepted)
 
     def _event(self, body: bytes, root: etree._Element) -> Examination:
         verdict = self._judge.judge(root, f"/{local(EVENT)}", large=len(body) > _LARGE)
