@@ -445,6 +445,19 @@ async def test_a_broker_that_is_not_understood_after_the_greeting_is_told(
     assert "TLS" not in link.trouble.reason
 
 
+async def test_a_frame_longer_than_was_agreed_on_ends_the_link(
+    private_broker: PrivateBroker,
+) -> None:
+    """Before it is read: RabbitMQ agrees on 131,072 bytes."""
+    async with Wire(private_broker.port) as wire:
+        link = await Dialer(LinkSettings(urls=(Secret(wire.url),), name="test")).dial()
+        wire.say(struct.pack(">BHI", 3, 1, 200_000) + b"x")
+        await asyncio.wait_for(link.lost(), 60)
+        await link.close()
+    assert link.trouble is not None
+    assert "sent what the driver cannot read (InvalidFrameError)" in link.trouble.reason
+
+
 # --- links that do not last ------------------------------------------------------------------
 
 

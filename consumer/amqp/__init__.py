@@ -11,11 +11,14 @@ Rules
     options.py       what a user can configure about a link
     trouble.py       driver errors → reasons
     deadlines.py     how long an answer is waited for, and waiting no longer
-    lenient.py       what a sender put beside a body never ends a connection
-    link.py          one connection, tried at several addresses in turn
+    mending.py       what a sender put beside a body never ends a connection
+    properties.py    what is wanted of a message's properties
     channel.py       a channel whose deliveries and confirms cost no task each
+    lenient.py       reading a connection: large pieces, cut into frames, given to the channels
+    link.py          one connection, tried at several addresses in turn
     subscription.py  consuming one queue: take batches, acknowledge up to a delivery
     supervisor.py    keeps queues consumed over lost connections and missing queues
+    letters.py       what is published, as frames
     publisher.py     publishing batches with confirms in flight together
 
 The driver is aiormq, on which aio-pika is built: aio-pika's own layer makes an object with forty
@@ -23,6 +26,7 @@ attributes and a task of every delivery and a task of every publish, which is mo
 """
 
 from consumer.amqp.channel import Delivery
+from consumer.amqp.letters import Letter
 from consumer.amqp.link import Dialer, Link, Queue
 from consumer.amqp.options import (
     LONGEST_NAME,
@@ -33,7 +37,7 @@ from consumer.amqp.options import (
     check_names,
     check_urls,
 )
-from consumer.amqp.publisher import Letter, Publisher
+from consumer.amqp.publisher import Publisher
 from consumer.amqp.subscription import Subscription
 from consumer.amqp.supervisor import Consumption, Supervisor
 

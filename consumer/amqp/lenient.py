@@ -1,53 +1,56 @@
-"""Reading what the driver cannot: a message with odd properties is delivered all the same.
+"""Reading a connection: in large pieces, and leniently.
 
-Theory of operation. The broker hands on whatever a sender put beside a body: text that is not
-UTF-8, a time in microseconds, a table of anything. The driver raises on these in the one reader of
-the connection; that ends the connection, the broker delivers the message again on the next one, and
-so without end, for all queues of the source. So the driver reads from a `LenientReader`, the
-seam that its transport factory leaves: frames pass as they are, but in those that come with a
-message, what it could not read is made readable before it looks.
+Theory of operation. The driver reads a connection frame by frame and decodes each into an object.
+Here it reads from a `LenientReader`, the seam that its transport factory leaves. That takes from
+the socket what there is, cuts it into frames, and shows each to the `Inlet` of its channel: most
+are part of a message or a confirm and end there, decoded no further than necessary. Only the others
+reach the driver, in their order. A frame is handled when all before it are, whoever that was for.
 
-Rules
-- Bytes that are not UTF-8 become question marks, in short strings and in the keys of tables.
-- A time in a table that no calendar has becomes a plain number; as a property it is left out.
-- A table that is still not readable is left out; so are properties that are cut short. The other
-  properties stay, and the body always does.
-- A frame keeps its length, for the driver has read that already; it ignores what follows the
-  properties in their frame.
+The broker hands on whatever a sender put beside a body: text that is not UTF-8, a time in
+microseconds, a table of anything. The driver raises on these in the one reader of the connection;
+that ends the connection, the broker delivers the message again on the next one, and so without end,
+for all queues of the source. So what comes with a message is made readable, here as in the inlets:
+see `consumer.amqp.mending`.
 
-The driver reads seven bytes of a frame, then the rest at once. Should a later one read otherwise,
-the tests fail; its version is bounded in pyproject.toml.
+The driver takes frames that it sees alone for a sign of life. So the reader notes when it heard an
+octet: any of them will do (AMQP 0-9-1, section 4.2.7), and of a frame that takes longer than the
+heartbeat's patience there is nothing else.
 
-It takes whole frames alone for a sign of life, and would give up a slow link again and again for a
-frame that takes longer than the heartbeat's patience. So the reader notes when it heard an octet:
-any of them will do (AMQP 0-9-1, section 4.2.7).
+No more is worked off in one turn of the event loop than the transport has read ahead, a few hundred
+kilobytes; what is behind that comes with later turns. A frame longer than was agreed on ends the
+connection before it is read.
 """
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
-from pamqp import constants, decode
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
+from aiormq.exceptions import InvalidFrameError
+from pamqp import constants
 from yarl import URL
 
-_DELIVER = struct.pack(">I", Basic.Deliver.index)
-_BEFORE_FLAGS = 12
-_LAST_TIME = 253_402_300_799_000
-"""The end of the year 9999 in milliseconds, as the driver takes what is large."""
-_SIZES: Mapping[int, int] = dict(
-    zip(b"tbBsuIilLfdDTV\0", (1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 5, 8, 0, 0), strict=True)
-)
-"""Bytes of a table's value by its type; see rabbitmq.com/amqp-0-9-1-errata.html."""
+from consumer.amqp.channel import Inlet
+from consumer.amqp.mending import DELIVER, readable_deliver, readable_header
+
+Inlets = Callable[[int], Inlet | None]
+"""Where the frames of a channel go first, by its number; None where there is no such channel."""
+
+_CHUNK = 256 << 10
+_BEFORE_AGREEMENT = 1 << 20
+"""Bytes of a frame's payload, at the most, before the two sides have agreed on less or more."""
+_UNLIMITED = 1 << 29
+"""The same where they agreed on no limit: no message that RabbitMQ takes is larger."""
+_HEAD = constants.FRAME_HEADER_SIZE
+_head_at = struct.Struct(">BHI").unpack_from
 
 
 class LenientTransports(TransportFactory):
     """The driver's own transports, read leniently; one for each connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, inlets: Inlets) -> None:
+        self._inlets = inlets
         self._reader: LenientReader | None = None
 
     @property
@@ -55,156 +58,95 @@ class LenientTransports(TransportFactory):
         """When the peer's last octet was read, on the loop's clock; 0 where none was."""
         return self._reader.heard if self._reader else 0.0
 
+    def agree(self, frame_max: int) -> None:
+        """No frame's payload may be longer from now on, in bytes; 0 is no limit."""
+        if self._reader is not None:
+            self._reader.longest = frame_max or _UNLIMITED
+
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to `url`; called by the driver."""
         kind = TLSTransportFactory if url.scheme == "amqps" else TCPTransportFactory
         reader, writer = await kind().create(url, **kwargs)
-        self._reader = LenientReader(reader)
+        self._reader = LenientReader(reader, self._inlets)
         return self._reader, writer
 
 
 class LenientReader(asyncio.StreamReader):
-    """Gives what `reader` gives, but such that the driver can decode it."""
+    """Gives what `reader` gives, but for what a channel takes, and such that it can be decoded."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader, inlets: Inlets = lambda _number: None) -> None:
         super().__init__()
         self.heard = 0.0
+        self.longest = _BEFORE_AGREEMENT
         self._reader = reader
-        self._start = b""
+        self._inlets = inlets
+        self._data = b""
+        self._at = 0
+        self._frame = b""
 
     def at_eof(self) -> bool:
-        """As of the reader behind this one."""
-        return self._reader.at_eof()
+        """Whether nothing more comes, and all that came was asked for."""
+        return not self._frame and self._at == len(self._data) and self._reader.at_eof()
 
     async def read(self, n: int = -1) -> bytes:
-        """As of the reader behind this one."""
-        return await self._reader.read(n)
+        """What is left of a frame, at most `n` bytes: the driver asks for it to tell an error."""
+        return self._give(len(self._frame) if n < 0 else n)
 
     async def readexactly(self, n: int) -> bytes:
-        """A piece of the start of a frame, or all that follows it."""
-        data = await self._exactly(n)
-        if len(self._start) < constants.FRAME_HEADER_SIZE:
-            self._start += data
-            return data
-        kind, self._start = self._start[0], b""
-        if kind == constants.FRAME_HEADER:
-            return _readable_header(data)
-        if kind == constants.FRAME_METHOD and data.startswith(_DELIVER):
-            return _readable_deliver(data)
-        return data
+        """The next `n` bytes of frames that are the driver's."""
+        while len(self._frame) < n:
+            self._frame += await self._next()
+        return self._give(n)
 
-    async def _exactly(self, n: int) -> bytes:
-        """The next `n` bytes, noting when each piece of them came."""
-        data = b""
-        while piece := await self._reader.read(n - len(data)):
+    def _give(self, n: int) -> bytes:
+        given, self._frame = self._frame[:n], self._frame[n:]
+        return given
+
+    async def _next(self) -> bytes:
+        """The next frame that is the driver's; what is before it is handled."""
+        while (frame := self._worked_off()) is None:
+            await self._more()
+        return frame
+
+    def _worked_off(self) -> bytes | None:
+        """Show the frames that are there to their channels, up to one that is the driver's."""
+        data, at = self._data, self._at
+        while at + _HEAD < len(data):
+            kind, number, length = _head_at(data, at)
+            start, end = at + _HEAD, at + _HEAD + length
+            if length > self.longest:
+                raise InvalidFrameError("a frame is longer than was agreed on")
+            if end >= len(data):
+                break
+            at = end + 1
+            inlet = self._inlets(number) if data[end] == constants.FRAME_END else None
+            if inlet is None or not inlet.take(kind, data, start, end):
+                self._at = at
+                return data[start - _HEAD : start] + _readable(kind, data[start:end]) + data[end:at]
+        self._data, self._at = data[at:], 0
+        return None
+
+    async def _more(self) -> None:
+        """Read until there is another whole frame, or at least the start of one."""
+        rest = self._data
+        whole = _HEAD + 1 + (_head_at(rest)[2] if len(rest) > _HEAD else 0)
+        pieces, size = [rest] if rest else [], len(rest)
+        while size < whole:
+            piece = await self._reader.read(_CHUNK)
+            if not piece:
+                raise asyncio.IncompleteReadError(rest, whole)
             self.heard = asyncio.get_running_loop().time()
-            data = data + piece if data else piece
-        if len(data) < n:
-            raise asyncio.IncompleteReadError(data, n)
-        return data
+            pieces.append(piece)
+            size += len(piece)
+        self._data = b"".join(pieces)
 
 
-def _readable_header(data: bytes) -> bytes:
-    """As it is, unless the driver's decoder raises on it."""
-    try:
-        ContentHeader().unmarshal(data[:-1])
-    except Exception:  # noqa: BLE001 - whatever it is, it would end the connection
-        return _mended_header(data)
-    return data
-
-
-def _readable_deliver(data: bytes) -> bytes:
-    """With names and a routing key that are UTF-8."""
-    frame = bytearray(data)
-    try:
-        tag_end = _mend_text(frame, len(_DELIVER))
-        _mend_text(frame, _mend_text(frame, tag_end + 9))
-    except IndexError:
-        return data
-    return bytes(frame)
-
-
-def _mended_header(data: bytes) -> bytes:
-    """With those properties that can be had."""
-    flags = int.from_bytes(data[_BEFORE_FLAGS : _BEFORE_FLAGS + 2])
-    kept, pieces, rest = 0, b"", data[_BEFORE_FLAGS + 2 : -1]
-    for name, flag in Basic.Properties.flags.items():
-        if not flags & flag:
-            continue
-        kind = Basic.Properties.amqp_type(name)
-        try:
-            piece, rest = _cut(kind, rest)
-        except (IndexError, struct.error):
-            break
-        if _can_be_read(kind, piece):
-            kept |= flag
-            pieces += piece
-    mended = data[:_BEFORE_FLAGS] + kept.to_bytes(2) + pieces
-    return mended.ljust(len(data) - 1, b"\0") + data[-1:]
-
-
-def _cut(kind: str, rest: bytes) -> tuple[bytes, bytes]:
-    """The first property of `rest`, made as readable as can be, and what follows it."""
-    piece = bytearray(rest)
-    if kind == "shortstr":
-        end = _mend_text(piece, 0)
-    elif kind == "table":
-        end = 4 + _length(piece, 0)
-        _mend_table(piece, 4, end)
-    else:
-        end = 8 if kind == "timestamp" else 1
-    return bytes(piece[:end]), rest[end:]
-
-
-def _can_be_read(kind: str, piece: bytes) -> bool:
-    try:
-        consumed, _ = decode.by_type(piece, kind)
-    except Exception:  # noqa: BLE001 - see _readable_header
-        return False
-    return consumed == len(piece)
-
-
-def _length(data: bytearray, at: int) -> int:
-    (length,) = struct.unpack_from(">I", data, at)
-    return int(length)
-
-
-def _mend_text(data: bytearray, at: int) -> int:
-    """Make the short string at `at` UTF-8; return where it ends."""
-    start, end = at + 1, at + 1 + data[at]
-    text = data[start:end]
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        data[start:end] = text.decode("ascii", "replace").replace("\ufffd", "?").encode()
-    return end
-
-
-def _mend_table(data: bytearray, at: int, end: int) -> None:
-    """As far as its structure can be followed."""
-    try:
-        while at < end:
-            at = _mend_value(data, _mend_text(data, at))
-    except (IndexError, KeyError, RecursionError, struct.error):
-        return
-
-
-def _mend_value(data: bytearray, at: int) -> int:
-    """Make the value at `at`, its type first, readable; return where it ends."""
-    kind, start = data[at], at + 1
-    if kind == ord("T") and struct.unpack_from(">Q", data, start)[0] > _LAST_TIME:
-        data[at] = ord("l")
-    if kind in _SIZES:
-        return start + _SIZES[kind]
-    end = start + 4 + _length(data, start)
-    if kind == ord("F"):
-        _mend_table(data, start + 4, end)
-    elif kind == ord("A"):
-        item = start + 4
-        while item < end:
-            item = _mend_value(data, item)
-    elif kind not in b"Sx":
-        raise KeyError(kind)
-    return end
+def _readable(kind: int, payload: bytes) -> bytes:
+    """What comes with a message, on a channel that is gone, such that the driver can decode it."""
+    if kind == constants.FRAME_HEADER:
+        return readable_header(payload)
+    if kind == constants.FRAME_METHOD and payload.startswith(DELIVER):
+        return readable_deliver(payload)
+    return payload

@@ -13,7 +13,7 @@ from aiormq.connection import Connection
 from pamqp.commands import Queue as QueueFrames
 from yarl import URL
 
-from consumer.amqp.channel import Happening, LeanChannel
+from consumer.amqp.channel import Happening, Inlet, LeanChannel
 from consumer.amqp.deadlines import RPC_TIMEOUT
 from consumer.amqp.lenient import LenientTransports
 from consumer.amqp.options import AmqpTls, LinkSettings
@@ -42,9 +42,18 @@ class _Connection(Connection):
     READER_CLOSE_TIMEOUT = _CLOSE_TIMEOUT
 
     def __init__(self, url: URL, **kwargs: Any) -> None:
-        self._transports = LenientTransports()
+        self._transports = LenientTransports(self._inlet)
         super().__init__(url, transport_factory=self._transports, **kwargs)
         self._clearing: set[asyncio.Task[Any]] = set()
+
+    def _inlet(self, number: int) -> Inlet | None:
+        channel = self.channels.get(number)
+        return channel.inlet if isinstance(channel, LeanChannel) else None
+
+    async def dial(self) -> None:
+        """Connect, and hold the broker to the length of a frame that was agreed on."""
+        await self.connect()
+        self._transports.agree(self.connection_tune.frame_max or 0)
 
     @property
     def is_connection_was_stuck(self) -> bool:
@@ -225,7 +234,7 @@ class Dialer:
                 **(more if context else {}),
             )
             async with asyncio.timeout(self._settings.connect_timeout):
-                await connection.connect()
+                await connection.dial()
         return Link(connection, where)
 
 

@@ -18,45 +18,24 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
 
-import pamqp.frame
-from pamqp.body import ContentBody
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
-
-from consumer.amqp.channel import Confirm, Happening, LeanChannel, Returned
+from consumer.amqp.channel import Confirm, Happening, Returned
 from consumer.amqp.deadlines import RPC_TIMEOUT, cut_short
+from consumer.amqp.letters import Envelopes, Letter
 from consumer.amqp.link import Link
 from consumer.amqp.trouble import translated
 from consumer.errors import Unavailable
 
 _WRITE = 64 << 10
-_PERSISTENT = 2
-_APP = "backorder-consumer"
-
-
-class Letter(NamedTuple):
-    """A message to publish; `id` is unique among all that are under way."""
-
-    id: str
-    routing_key: str
-    type: str
-    content_type: str
-    timestamp: datetime
-    headers: Mapping[str, str | bool]
-    body: bytes
+"""Bytes of bodies, about, that go out in one write."""
 
 
 class Publisher:
     """A channel in confirm mode that publishes to one exchange. Got from `open`."""
 
-    def __init__(self, link: Link, *, exchange: str, mandatory: bool) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._exchange = exchange
-        self._mandatory = mandatory
-        self._channel: LeanChannel | None = None
+        self._envelopes: Envelopes | None = None
         self._next = 1
         self._pending: OrderedDict[int, str] = OrderedDict()
         self._confirmed: set[str] = set()
@@ -71,9 +50,11 @@ class Publisher:
         cls, link: Link, *, exchange: str, mandatory: bool
     ) -> "AsyncIterator[Publisher]":
         """A publisher for the length of the block. `exchange` "" routes to queues by their name."""
-        self = cls(link, exchange=exchange, mandatory=mandatory)
+        self = cls(link)
         async with link.channel(self._happened, self._lose) as channel:
-            self._channel = channel
+            self._envelopes = Envelopes(
+                channel.number, exchange, mandatory=mandatory, most=channel.max_content_size
+            )
             with translated(link.where):
                 await channel.confirm_delivery(timeout=RPC_TIMEOUT)
             yield self
@@ -97,13 +78,15 @@ class Publisher:
         if nacked := self._not_taken(letters):
             reason = f"{self._link.where}: the broker refused to store {nacked} messages (nack)"
             raise Unavailable(reason, delivered=self._prefix(letters))
+        if not self._returned:
+            return {}
         ids = [letter.id for letter in letters if letter.id in self._returned]
         return {id_: self._returned.pop(id_) for id_ in ids}
 
     def _not_taken(self, letters: Sequence[Letter]) -> int:
         """How many letters the broker has neither confirmed nor returned."""
-        taken = self._confirmed | self._returned.keys()
-        return sum(letter.id not in taken for letter in letters)
+        confirmed, returned = self._confirmed, self._returned
+        return sum(each.id not in confirmed and each.id not in returned for each in letters)
 
     @property
     def is_answered(self) -> bool:
@@ -119,6 +102,8 @@ class Publisher:
 
         What was said about others, and about earlier copies of these, is forgotten.
         """
+        if not (self._pending or self._confirmed or self._returned):
+            return letters
         under_way = set(self._pending.values())
         asked = {letter.id for letter in letters}
         self._confirmed &= asked
@@ -133,55 +118,32 @@ class Publisher:
         return letters[first:]
 
     async def _send(self, letters: Sequence[Letter]) -> None:
-        for letter in letters:
-            self._returned.pop(letter.id, None)
+        if self._returned:
+            for letter in letters:
+                self._returned.pop(letter.id, None)
         for payload, ids in self._writes(letters):
             if self.trouble is not None:
                 raise TimeoutError
             await self._link.write(payload)
-            for id_ in ids:
-                self._pending[self._next] = id_
-                self._next += 1
+            self._pending.update(enumerate(ids, start=self._next))
+            self._next += len(ids)
 
     def _writes(self, letters: Sequence[Letter]) -> Iterator[tuple[bytes, Sequence[str]]]:
-        """Marshalled frames of several letters together, with the ids of these letters."""
-        frames: list[bytes] = []
+        """Frames of several letters together, with the ids of these letters."""
+        if self._envelopes is None:
+            raise RuntimeError("not open")
+        pieces: list[bytes] = []
         ids: list[str] = []
         size = 0
         for letter in letters:
-            frames.append(self._marshal(letter))
+            pieces += self._envelopes.pieces(letter)
             ids.append(letter.id)
-            size += len(frames[-1])
+            size += len(letter.body)
             if size >= _WRITE:
-                yield b"".join(frames), ids
-                frames, ids, size = [], [], 0
+                yield b"".join(pieces), ids
+                pieces, ids, size = [], [], 0
         if ids:
-            yield b"".join(frames), ids
-
-    def _marshal(self, letter: Letter) -> bytes:
-        if self._channel is None:
-            raise RuntimeError("not open")
-        about = Basic.Properties(
-            content_type=letter.content_type,
-            headers=dict(letter.headers) or None,
-            delivery_mode=_PERSISTENT,
-            message_id=letter.id,
-            timestamp=letter.timestamp,
-            message_type=letter.type,
-            app_id=_APP,
-        )
-        most, body = self._channel.max_content_size, letter.body
-        frames: Sequence[pamqp.frame.FrameTypes] = (
-            Basic.Publish(
-                exchange=self._exchange,
-                routing_key=letter.routing_key,
-                mandatory=self._mandatory,
-            ),
-            ContentHeader(body_size=len(body), properties=about),
-            *(ContentBody(body[start : start + most]) for start in range(0, len(body), most)),
-        )
-        number = self._channel.number
-        return b"".join(pamqp.frame.marshal(frame, number) for frame in frames)
+            yield b"".join(pieces), ids
 
     async def _answers(self) -> None:
         while self._pending:

@@ -101,6 +101,12 @@ def check_template(template: str) -> None:
             raise ValueError(f"routing_key knows {known}, but not {{{field}}}")
 
 
+def _fields(template: str) -> Mapping[str, Callable[[Record], str]]:
+    """What a routing key is made of."""
+    named = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+    return {name: _FIELDS[name] for name in named}
+
+
 class Amqp:
     """The sink. One connection of its own, so that a blocked publisher blocks no consumer."""
 
@@ -109,6 +115,7 @@ class Amqp:
     def __init__(self, options: AmqpOptions) -> None:
         self.name = options.name
         self._options = options
+        self._fields = _fields(options.routing_key)
         self._dialer = Dialer(
             LinkSettings(
                 urls=options.addresses,
@@ -225,7 +232,7 @@ class Amqp:
         if self._options.queue:
             return self._options.queue
         return self._options.routing_key.format_map(
-            {name: value(record) for name, value in _FIELDS.items()}
+            {name: value(record) for name, value in self._fields.items()}
         )
 
     async def _ready(self) -> Publisher:

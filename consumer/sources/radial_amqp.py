@@ -132,7 +132,7 @@ class RadialAmqp:
                 system="radial",
                 received=received,
                 origin=queue,
-                traceparent=valid_traceparent(_text(delivery.headers.get("traceparent"))),
+                traceparent=_traceparent(delivery.headers),
                 on_test=self._options.on_test,
                 on_other_type=self._options.on_other_type,
                 attributes=_attributes(delivery),
@@ -167,15 +167,20 @@ async def _look(link: Link, name: str) -> tuple[bool, str]:
     return True, f"{name}: {queue.messages} messages ready, {queue.consumers} consumers"
 
 
+def _traceparent(headers: Mapping[str, object]) -> str | None:
+    return valid_traceparent(_text(headers.get("traceparent"))) if headers else None
+
+
 def _attributes(delivery: Delivery) -> Mapping[str, str]:
     """What the transport said and may matter to a person; most messages say nothing."""
     said = {
         "message_id": delivery.message_id,
         "type": delivery.type,
         "redelivered": "true" if delivery.redelivered else None,
-        "x-delivery-count": _text(delivery.headers.get("x-delivery-count")),
-        "x-death": _deaths(delivery.headers.get("x-death")),
     }
+    if headers := delivery.headers:
+        said["x-delivery-count"] = _text(headers.get("x-delivery-count"))
+        said["x-death"] = _deaths(headers.get("x-death"))
     return {name: value for name, value in said.items() if value}
 
 

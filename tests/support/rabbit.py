@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
 from consumer.simulators.broker import PrivateBroker
+
+_GROUP = 2  # field behind the name, of proc(5)
 
 
 class Rabbit:
@@ -115,6 +119,24 @@ def paused(broker: PrivateBroker) -> Iterator[None]:
     group = os.getpgid(broker._node.pid)
     os.killpg(group, signal.SIGSTOP)
     try:
+        _await_stopped(group)
         yield
     finally:
         os.killpg(group, signal.SIGCONT)
+
+
+def _await_stopped(group: int) -> None:
+    """The signal is sent at once, but a thread that is at work may answer once more."""
+    deadline = time.monotonic() + 10
+    while any(state not in "TZX" for state in _states(group)):
+        assert time.monotonic() < deadline, "the broker does not stand still"
+        time.sleep(0.001)
+
+
+def _states(group: int) -> Iterator[str]:
+    """The state of every thread of a process group, as of proc(5)."""
+    for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it is gone
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[_GROUP]) == group:
+                yield fields[0]
