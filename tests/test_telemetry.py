@@ -2,14 +2,20 @@ import errno
 import io
 import json
 import logging
+import random
 import sys
 from typing import Literal
+from unittest.mock import ANY
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from consumer.model import Cursor, Positions
+from consumer.model import Cursor, Outcome, Positions
 from consumer.settings import LogSettings
 from consumer.telemetry import Log, Metrics, configure_log
+from consumer.telemetry.commits import Commits
+from consumer.telemetry.durations import Durations
+from consumer.testing import builders
 from consumer.testing.builders import MOMENT
 
 
@@ -110,6 +116,93 @@ def test_the_gauges_follow_the_journal() -> None:
     assert "gone" not in page
     metrics.observe(Positions(journal="j", head=10, oldest=0, quarantined=0, cursors=()), set())
     assert "backorder_journal_span 0.0" in metrics.render().decode()
+
+
+def test_durations_are_rendered_as_any_histogram() -> None:
+    chance = random.Random(1)  # noqa: S311 - made-up durations, not secrets
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    buckets = (0.005, 0.5, 1, 3600)
+    one = Durations("x_seconds", "How long.", "sink", buckets=buckets, registry=ours)
+    other = Histogram("x_seconds", "How long.", ["sink"], buckets=buckets, registry=theirs)
+    assert generate_latest(ours) == generate_latest(theirs)
+    for seconds in (0.0, 0.005, 0.25, 0.5, 2, 3600, 5000):  # their sums are exact
+        for sink in ("archive", "queue"):
+            times = chance.randrange(1, 5)
+            one.observe(sink, seconds, times=times)
+            for _ in range(times):
+                other.labels(sink).observe(seconds)
+    for sink in ("archive", "queue"):
+        names = {"sink": sink}
+        total = ours.get_sample_value("x_seconds_sum", names)
+        assert total == pytest.approx(theirs.get_sample_value("x_seconds_sum", names))
+    samples = [line for line in generate_latest(ours).splitlines() if b"_sum" not in line]
+    assert samples == [each for each in generate_latest(theirs).splitlines() if b"_sum" not in each]
+    with pytest.raises(ValueError, match="Duplicated"):
+        Histogram("x_seconds", "How long.", registry=ours)
+
+
+def test_what_came_of_entries_is_counted() -> None:
+    metrics, told = Metrics(), Told()
+    drifting = builders.event(2, drift=("a", "b"))
+    entries = [
+        builders.entry(builders.event(1)),
+        builders.entry(drifting, drifting),
+        builders.entry(builders.event(3), refusals=[builders.refusal(), builders.refusal(b"<")]),
+        builders.entry(builders.event(4), message=builders.message(source="hook")),
+        builders.entry(builders.event(5), message=builders.message(system="mvet")),
+        builders.entry(kind="test"),
+        builders.entry(),
+    ]
+    outcomes = [
+        Outcome(accepted=1),
+        Outcome(accepted=1, duplicates=1),
+        Outcome(duplicates=1, quarantined=2),
+        Outcome(duplicates=1),
+        Outcome(accepted=1),
+        Outcome(kind="test"),
+        Outcome(quarantined=3),
+    ]
+    commits = Commits(metrics, told)
+    assert commits.through(entries, outcomes)
+    assert not commits.through(entries[3:4], outcomes[3:4])
+    assert counts(metrics) == {
+        'messages_total{outcome="accepted",source="radial-queue"}': 1,
+        'messages_total{outcome="mixed",source="radial-queue"}': 2,
+        'messages_total{outcome="duplicate",source="hook"}': 2,
+        'messages_total{outcome="test",source="radial-queue"}': 1,
+        'messages_total{outcome="quarantined",source="radial-queue"}': 1,
+        'events_total{source="radial-queue"}': 3,
+        'duplicates_total{source="radial-queue"}': 2,
+        'duplicates_total{source="hook"}': 2,
+        'quarantined_total{source="radial-queue"}': 2,
+        'schema_drift_total{source="radial-queue"}': 2,
+    }
+    assert told.lines == [
+        ("drift", {"source": "radial-queue", "name": "a"}),
+        ("drift", {"source": "radial-queue", "name": "b"}),
+        ("quarantined", ANY),
+    ]
+
+
+class Told(Log):
+    """Keeps what is said of commits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, object]] = []
+
+    def drift(self, **fields: object) -> None:
+        self.lines.append(("drift", fields))
+
+    def quarantined(self, **fields: object) -> None:
+        self.lines.append(("quarantined", fields))
+
+
+def counts(metrics: Metrics) -> dict[str, float]:
+    """What was counted in, by the names without their beginning."""
+    lines = metrics.render().decode().splitlines()
+    found = [line.removeprefix("backorder_").split() for line in lines if "source=" in line]
+    return {name: float(value) for name, value in found if not name.startswith("#")}
 
 
 def test_all_names_start_alike_and_two_daemons_do_not_share_counters() -> None:

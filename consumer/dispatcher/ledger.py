@@ -8,6 +8,7 @@ Rules
 """
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -77,12 +78,12 @@ class Ledger:
     ) -> None:
         """Move the cursor to `seq`, and park what was refused."""
         await self._persist(lambda: self._journal.advance(self._sink, seq, refused))
-        delivered = [record for record in offered if record.seq not in refused]
+        delivered = [record.recorded for record in offered if record.seq not in refused]
         self._metrics.delivered.labels(self._sink).inc(len(delivered))
-        latency = self._metrics.delivery.labels(self._sink)
         now = datetime.now(UTC)
-        for record in delivered:
-            latency.observe((now - record.recorded).total_seconds())
+        for recorded, times in Counter(delivered).items():  # a commit has one moment
+            seconds = (now - recorded).total_seconds()
+            self._metrics.delivery.observe(self._sink, seconds, times=times)
         self._tell_parked(refused)
 
     async def redelivered(

@@ -1,6 +1,5 @@
 """A pump: what comes next for one sink, turn by turn."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -87,9 +86,9 @@ class Pump:
 
     async def _move(self) -> None:
         while not self._signals.finishing:
-            ring = self._signals.listen()
+            heard = self._signals.listen()
             await self._again.look()
-            await self._turn(ring)
+            await self._turn(heard)
         while await self._may_finish_pending() and await self._offer_pending():
             if self._courier.failing:
                 return
@@ -98,7 +97,7 @@ class Pump:
         await self._again.look()
         return not (self._again.paused or self._again.replaying)
 
-    async def _turn(self, ring: asyncio.Event) -> None:
+    async def _turn(self, heard: int) -> None:
         """Do what comes next, or wait for it."""
         if self._again.paused:
             await self._signals.hold()
@@ -110,7 +109,7 @@ class Pump:
         elif self._again.replaying:
             await self._again.replay()
         elif not await self._offer_pending():
-            await self._signals.idle(ring, until=self._again.retry_at)
+            await self._signals.idle(heard, until=self._again.retry_at)
 
     async def _offer_pending(self) -> bool:
         """Offer the next batch of what the sink has not passed yet; False where it passed all."""

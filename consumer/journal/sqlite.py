@@ -2,11 +2,13 @@
 
 How it works. Appends and everything else that changes something go to one writer thread, which
 commits all that waits in one synced transaction (`sqlite_writer`). Questions go to one reader
-thread (`sqlite_reader`). What is written stands in `sqlite_writes`, `sqlite_cursors`,
-`sqlite_repairs` and `sqlite_prune`, what is asked in `sqlite_reads` and `sqlite_lines`, the SQL of
-both in `sqlite.sql`; the schema in `sqlite_schema_*.sql`; who may open the file in `sqlite_file`.
+thread (`sqlite_reader`), but for the newest events, which sinks read from memory (`sqlite_tail`).
+What is written stands in `sqlite_writes` with `sqlite_rows`, `sqlite_cursors`, `sqlite_repairs` and
+`sqlite_prune`, what is asked in `sqlite_reads` and `sqlite_lines`, the SQL of both in `sqlite.sql`;
+the schema in `sqlite_schema_*.sql`; who may open the file in `sqlite_file`.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -26,6 +28,7 @@ from consumer.journal import (
 )
 from consumer.journal.moments import to_micros
 from consumer.journal.sqlite_reader import Reader
+from consumer.journal.sqlite_tail import Appended, Tail
 from consumer.journal.sqlite_writer import Writer
 from consumer.model import (
     Backorder,
@@ -43,7 +46,7 @@ from consumer.repair import Orders, Range
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_PRUNE_STEP = 1_000
+_PRUNE_STEP = 200  # events: appends wait for a step, some 10 ms
 
 
 class SqliteJournal:
@@ -62,11 +65,12 @@ class SqliteJournal:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self._path = path
         self._readonly = readonly
+        self._tail = Tail()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._writer = None if self._readonly else Writer(self._path)
+            self._writer = None if self._readonly else Writer(self._path, self._tail.hear)
             if self._writer:
                 await self._writer.open()
                 stack.push_async_callback(self._writer.close)
@@ -82,14 +86,20 @@ class SqliteJournal:
     async def append(self, entries: Sequence[Entry]) -> Sequence[Outcome]:
         """See `ports.Journal`."""
         weight = sqlite_writes.weigh(entries)
-        outcomes: Sequence[Outcome] = await self._do(sqlite_writes.append, entries, weight=weight)
-        return outcomes
+        appended: Appended[Sequence[Outcome]] = await self._do(
+            sqlite_writes.append, entries, weight=weight
+        )
+        return appended.outcomes
 
     async def read(
         self, after: int, *, limit: int, max_bytes: int = 16_777_216, source: str | None = None
     ) -> Sequence[Record]:
         """See `ports.Journal`."""
-        return await self._ask(sqlite_reads.read, after, limit, max_bytes, source)
+        page = self._tail.page(after, limit, max_bytes) if source is None else None
+        if page is None:
+            return await self._ask(sqlite_reads.read, after, limit, max_bytes, source)
+        await asyncio.sleep(0)  # whoever reads on and on lets others have their turn
+        return page
 
     async def positions(self) -> Positions:
         """See `ports.Journal`. `pending` is exact."""
@@ -101,8 +111,11 @@ class SqliteJournal:
         return cursors
 
     async def advance(self, sink: str, seq: int, refused: Mapping[int, str]) -> None:
-        """See `ports.Journal`."""
-        await self._do(sqlite_cursors.advance, sqlite_cursors.Advance(sink, seq, refused))
+        """See `ports.Journal`. A sink that is level has nothing to hurry for: what it gets next
+        is a commit, and with that its cursor goes along.
+        """
+        step = sqlite_cursors.Advance(sink, seq, refused)
+        await self._do(sqlite_cursors.advance, step, hurried=not self._tail.ends_with(seq))
 
     async def quarantined(
         self, id_prefix: str = "", *, limit: int = 1000, after: int = 0, bodies: bool = True
@@ -160,10 +173,10 @@ class SqliteJournal:
     async def readmit(self, entries: Mapping[str, Entry]) -> Mapping[str, Outcome]:
         """See `repair.RepairableJournal`."""
         weight = sqlite_writes.weigh(list(entries.values()))
-        outcomes: Mapping[str, Outcome] = await self._do(
+        appended: Appended[Mapping[str, Outcome]] = await self._do(
             sqlite_repairs.readmit, entries, weight=weight
         )
-        return outcomes
+        return appended.outcomes
 
     async def discard_quarantined(self, ids: Sequence[str]) -> int:
         """See `repair.RepairableJournal`."""
@@ -223,14 +236,19 @@ class SqliteJournal:
     # --- the two threads ---------------------------------------------------------------------
 
     async def _do(
-        self, run: Callable[..., Sequence[Any]], argument: object, *, weight: int = 1
+        self,
+        run: Callable[..., Sequence[Any]],
+        argument: object,
+        *,
+        weight: int = 1,
+        hurried: bool = True,
     ) -> Any:
         if self._writer is None:
             raise JournalUnusable(
                 f"journal {self._path}: it was opened for reading only",
                 "Only the daemon changes its journal",
             )
-        return await self._writer.submit(run, argument, weight=weight)
+        return await self._writer.submit(run, argument, weight=weight, hurried=hurried)
 
     async def _ask(
         self,

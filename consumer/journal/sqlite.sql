@@ -12,8 +12,11 @@
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0);
 
 -- name: known_ids
--- Which of these event ids the journal holds. ids: JSON array. Gives a JSON array.
-SELECT json_group_array(id) FROM events WHERE id IN (SELECT value FROM json_each(:ids));
+-- Which of these event ids the journal holds, and its `head`. ids: JSON array. Gives a JSON array.
+SELECT
+    json_group_array(id),
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)
+FROM events WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: insert_events
 -- Append new events after `head`. rows: JSON array of sqlite_writes.Row; bodies: all of them in one.
@@ -136,16 +139,19 @@ ON CONFLICT (sink) DO NOTHING;
 SELECT seq FROM cursors WHERE sink = :sink;
 
 -- name: extend_replay
--- Before `advance`: a replay of all that the sink had passed goes on to the end of the batch that
--- it had in hand. One that is over stays as it was.
-UPDATE replays SET last = max(last, :seq)
+-- Before `advance`: a replay of all that a sink had passed goes on to the end of the batch that it
+-- had in hand. One that is over stays as it was. steps: JSON object, sink to sequence number.
+UPDATE replays SET last = max(last, steps.value)
+FROM json_each(:steps) AS steps
 WHERE
-    sink = :sink
+    replays.sink = steps.key
     AND done < last
-    AND last = (SELECT seq FROM cursors WHERE cursors.sink = :sink);
+    AND last = (SELECT seq FROM cursors WHERE cursors.sink = steps.key);
 
 -- name: advance
-INSERT INTO cursors (sink, seq) VALUES (:sink, :seq)
+-- steps: as above.
+INSERT INTO cursors (sink, seq) SELECT key, value FROM json_each(:steps)
+WHERE true -- as in `update_backorders`
 ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq;
 
 -- name: park

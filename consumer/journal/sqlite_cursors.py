@@ -7,6 +7,7 @@ that wait, and gives a result for each.
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from consumer.journal import moments
@@ -45,12 +46,23 @@ def enroll(
 def advance(connection: sqlite3.Connection, calls: Sequence[Advance]) -> Sequence[None]:
     """`Journal.advance`."""
     now = moments.now()
-    for call in calls:
-        values = {"sink": call.sink, "seq": call.seq}
+    for steps in _rounds(calls):
+        values = {"steps": msgspec.json.encode(steps).decode()}
         connection.execute(SQL["extend_replay"], values)
         connection.execute(SQL["advance"], values)
+    for call in calls:
         park(connection, call.sink, call.refused, now)
     return [None] * len(calls)
+
+
+def _rounds(calls: Sequence[Advance]) -> Sequence[Mapping[str, int]]:
+    """Steps of different sinks together, those of one sink one after the other."""
+    rounds: list[dict[str, int]] = []
+    for call in calls:
+        if not rounds or call.sink in rounds[-1]:
+            rounds.append({})
+        rounds[-1][call.sink] = call.seq
+    return rounds
 
 
 def park(
@@ -61,7 +73,9 @@ def park(
     statement: str = SQL["park"],
 ) -> None:
     """Remember what a sink refused, sequence number to reason."""
-    rows = [
-        {"sink": sink, "seq": seq, "reason": reason, "now": now} for seq, reason in refused.items()
-    ]
-    connection.executemany(statement, rows)
+    if refused:
+        rows = [
+            {"sink": sink, "seq": seq, "reason": reason, "now": now}
+            for seq, reason in refused.items()
+        ]
+        connection.executemany(statement, rows)

@@ -29,7 +29,7 @@ APPLICATION_ID = 0x424F434A  # as schema 1 sets it
 _BUSY_MS = 5_000  # how long a commit waits for a foreign lock (a database browser)
 _BRIEFLY_MS = 200
 _CHECKPOINT_PAGES = 2_000
-_CACHE_KIB = 65_536
+_CACHE_KIB = 16_384  # more makes nothing faster, not even a million events
 _PAGE_BYTES = 8_192
 _MODE = 0o640  # events hold personal data
 

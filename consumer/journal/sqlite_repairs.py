@@ -26,6 +26,7 @@ from consumer.journal.orders import (
 from consumer.journal.retrials import retrials
 from consumer.journal.sqlite_cursors import park
 from consumer.journal.sqlite_reads import no_such_sink, replay_of
+from consumer.journal.sqlite_tail import Appended
 from consumer.journal.sqlite_writes import append_late
 from consumer.journal.statements import statements
 from consumer.model import Entry, Outcome, Replay
@@ -94,11 +95,13 @@ def _one_by_one(verb: _Verb[C, R]) -> _ForAll[C, R]:
 
 
 @_one_by_one
-def readmit(connection: sqlite3.Connection, entries: Mapping[str, Entry]) -> Mapping[str, Outcome]:
+def readmit(
+    connection: sqlite3.Connection, entries: Mapping[str, Entry]
+) -> Appended[Mapping[str, Outcome]]:
     """`RepairableJournal.readmit`."""
     held = _in_quarantine(connection, list(entries))
     tried = retrials({id: entry for id, entry in entries.items() if id in held})
-    outcomes = append_late(connection, [each.rest for each in tried])
+    outcomes, records = append_late(connection, [each.rest for each in tried])
     refused = [
         {
             "whole": each.id,
@@ -111,7 +114,8 @@ def readmit(connection: sqlite3.Connection, entries: Mapping[str, Entry]) -> Map
     ]
     connection.executemany(SQL["refuse_again"], refused)
     _leave(connection, [each.id for each in tried if not each.stays])
-    return {each.id: each.outcome(outcome) for each, outcome in zip(tried, outcomes, strict=True)}
+    whole = {each.id: each.outcome(outcome) for each, outcome in zip(tried, outcomes, strict=True)}
+    return Appended(whole, records)
 
 
 @_one_by_one

@@ -13,11 +13,15 @@ Rules
 - When something else fails, it is one request's own fault: the group is tried again one by one,
   and only the guilty one gets the error.
 - A caller that stops waiting changes nothing: its work may be committed all the same.
+- What nobody hurries for waits a moment for company, to go along with a commit that somebody
+  hurries for. It does not wait where there was one of which it was asked for without knowing.
+- What came of each commit is heard, in order, before anybody who waits for it is told.
 """
 
 import asyncio
 import contextlib
 import itertools
+import math
 import queue
 import sqlite3
 import threading
@@ -25,6 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from consumer.errors import JournalUnavailable, JournalUnusable
@@ -34,6 +39,7 @@ from consumer.journal.sqlite_writes import probe
 
 _GROUP_WEIGHT = 4_096  # rows of a commit, or 64 MiB; what waits beyond that goes into the next
 _WAL_BYTES = 64 << 20
+_COMPANY = 0.02  # seconds that what nobody hurries for waits for others to be committed with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,25 +47,40 @@ class Request:
     """Something to do in the next commit.
 
     `run` takes the arguments of all neighbouring requests of its kind and gives a result for each.
-    `weight`: about how many rows it changes, and how large they are.
+    `weight`: about how many rows it changes, and how large they are. `hurried`: something waits
+    for it to be done. `told` is how many such commits had been told of when it was asked for.
     """
 
     run: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
     argument: Any
     weight: int
+    hurried: bool
+    told: int
     future: "asyncio.Future[Any]"
 
 
-class Writer:
-    """Owns the journal's lock and its writing connection, both in a thread of its own."""
+Commit = Sequence[Any] | None
+"""The results of a commit, in the order in which they came about; None: one that failed."""
 
-    def __init__(self, path: Path) -> None:
+_Results = Sequence[tuple["asyncio.Future[Any]", Any]]
+
+
+class Writer:
+    """Owns the journal's lock and its writing connection, both in a thread of its own.
+
+    `heard` is called in the event loop with what came of each commit.
+    """
+
+    def __init__(self, path: Path, heard: Callable[[Commit], None]) -> None:
         self._path = path
+        self._heard = heard
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._connection: sqlite3.Connection | None = None
         self._identity: sqlite_file.Identity | None = None
         self._generation = 0
+        self._hurried = 0  # commits that somebody hurried for
+        self._told = 0  # those of them that the event loop knows of
         self._closing = False
         self._wal = Path(f"{path}-wal")
         self._patience = _WAL_BYTES
@@ -88,12 +109,13 @@ class Writer:
         argument: Any,
         *,
         weight: int = 1,
+        hurried: bool = True,
     ) -> Any:
         """Have something done in the next commit and wait for that."""
         if self._closing:
             raise self._closed_error()
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(Request(run, argument, weight, future))
+        self._queue.put(Request(run, argument, weight, hurried, self._told, future))
         return await future
 
     def _closed_error(self) -> JournalUnavailable:
@@ -122,14 +144,15 @@ class Writer:
             self._tell([(self._opened, error)])
         else:
             self._tell([(self._opened, None)])
-            self._serve()
+            while self._serve():
+                pass
         finally:
             self._disconnect()
             if lock:
                 lock.release()
             self._tell([(self._closed, None), *self._left_over()])
 
-    def _left_over(self) -> "Sequence[tuple[asyncio.Future[Any], Any]]":
+    def _left_over(self) -> _Results:
         """What nobody will do any more, should this thread end by a mistake of ours."""
         self._closing = True
         left = []
@@ -139,35 +162,50 @@ class Writer:
                     left.append((request.future, self._closed_error()))
         return left
 
-    def _serve(self) -> None:
-        while group := self._take():
-            self._tell(self._results(group))
-            self._bound_wal()
+    def _serve(self) -> bool:
+        """Commit what waits, once something does; False at the end. Nothing of it is kept."""
+        group, commits = self._take(), list[Commit]()
+        results = self._results(group, commits) if group else ()
+        self._hurried += any(request.hurried for request in group)
+        self._tell(results, commits)
+        self._bound_wal()
+        return bool(group)
 
     def _take(self) -> Sequence[Request]:
         """All that waits, up to a limit; nothing at the end."""
         request, group, weight = self._queue.get(), [], 0
+        until = math.inf
         with contextlib.suppress(queue.Empty):
             while request is not None:
                 group.append(request)
                 weight += request.weight
                 if weight >= _GROUP_WEIGHT:
                     return group
-                request = self._queue.get_nowait()
+                until = min(until, self._waits_until(request))
+                request = self._queue.get(timeout=max(0.0, until - monotonic()))
             if group:
                 self._queue.put(None)  # the end is next
         return group
 
-    def _results(self, group: Sequence[Request]) -> "Sequence[tuple[asyncio.Future[Any], Any]]":
+    def _waits_until(self, request: Request) -> float:
+        if request.hurried or request.told < self._hurried:
+            return 0.0
+        return monotonic() + _COMPANY
+
+    def _results(self, group: Sequence[Request], commits: list[Commit]) -> _Results:
+        """A result for each request; `commits` takes what is to be heard of the commits."""
         try:
             results = self._commit(group)
         except JournalUnavailable as error:
+            commits.append(None)
             self._disconnect()
             return [(request.future, JournalUnavailable(error.reason)) for request in group]
         except Exception as error:  # noqa: BLE001 - any error belongs to the caller that caused it
+            commits.append(None)
             if len(group) == 1:
                 return [(group[0].future, error)]
-            return [result for request in group for result in self._results([request])]
+            return [result for request in group for result in self._results([request], commits)]
+        commits.append(results)
         return [(request.future, result) for request, result in zip(group, results, strict=True)]
 
     def _commit(self, group: Sequence[Request]) -> Sequence[Any]:
@@ -230,19 +268,23 @@ class Writer:
                 cut = sqlite_file.cut_wal(self._connection)
                 self._patience = _WAL_BYTES if cut else size + _WAL_BYTES
 
-    def _tell(self, results: "Sequence[tuple[asyncio.Future[Any], Any]]") -> None:
+    def _tell(self, results: _Results, commits: Sequence[Commit] = ()) -> None:
         with contextlib.suppress(RuntimeError):  # nobody is left to be told: the loop is closed
-            self._loop.call_soon_threadsafe(_settle, results)
+            self._loop.call_soon_threadsafe(self._settle, results, commits, self._hurried)
 
+    # --- and this in the event loop ----------------------------------------------------------
 
-def _settle(results: "Sequence[tuple[asyncio.Future[Any], Any]]") -> None:
-    for future, result in results:
-        if future.done():
-            continue  # its caller was cancelled
-        if isinstance(result, BaseException):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+    def _settle(self, results: _Results, commits: Sequence[Commit], told: int) -> None:
+        self._told = told
+        for commit in commits:
+            self._heard(commit)
+        for future, result in results:
+            if future.done():
+                continue  # its caller was cancelled
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
 
 @contextlib.contextmanager

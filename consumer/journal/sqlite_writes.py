@@ -6,17 +6,17 @@ hundred. None of them begins or ends a transaction; that is the writer's busines
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
-from msgspec import Struct
 
 from consumer.event import Event
 from consumer.journal import moments
-from consumer.journal.lines import line_state
+from consumer.journal.sqlite_rows import New, record_of, rows_of
+from consumer.journal.sqlite_tail import Appended
 from consumer.journal.statements import statements
-from consumer.model import Entry, Known, Outcome, Watch
+from consumer.model import Entry, Known, Outcome, Problem, Record, Watch
 
 SQL = statements("sqlite.sql")
 
@@ -24,38 +24,7 @@ SQL = statements("sqlite.sql")
 _SLICE = 32 << 20
 _WEIGHT_BYTES = 16 << 10
 _POLLED_EVENT = 2 << 10  # bytes; what polls tell has no message to go by
-
-
-class Row(Struct, array_like=True, frozen=True):
-    """One event as `insert_events` and `update_backorders` take it, field by field in this order.
-
-    `offset` and `length` say in bytes where its body stands among the bodies.
-    """
-
-    id: str
-    origin: str
-    source: str
-    type: str
-    subject: str
-    offset: int
-    length: int
-    order: str | None
-    line: str | None
-    item: str | None
-    description: str | None
-    quantity: str | None
-    delay: str | None
-    expected: str | None
-    updated: int
-    known: Known | None
-
-
-class New(NamedTuple):
-    """An event to insert: from which configured source, and what a poll knows of its line."""
-
-    origin: str
-    event: Event
-    known: Known | None
+_NUL = r"\u0000"  # as JSON has it
 
 
 def weigh(entries: Sequence[Entry]) -> int:
@@ -63,55 +32,77 @@ def weigh(entries: Sequence[Entry]) -> int:
 
     An event is taken to be as large as the message: what is said about an order stands in each.
     """
-    rows = sum(len(entry.events) + len(entry.refusals) for entry in entries)
-    known = sum(len(entry.watch.lines) for entry in entries if entry.watch)
-    size = sum(
-        len(entry.events) * (len(entry.message.body) or _POLLED_EVENT)
-        + sum(len(refusal.body) for refusal in entry.refusals)
-        for entry in entries
-    )
-    return rows + known + size // _WEIGHT_BYTES
+    rows = size = 0
+    for entry in entries:
+        rows += len(entry.events) + len(entry.refusals)
+        size += len(entry.events) * (len(entry.message.body) or _POLLED_EVENT)
+        if entry.refusals:
+            size += sum(len(refusal.body) for refusal in entry.refusals)
+        if entry.watch:
+            rows += len(entry.watch.lines)
+    return rows + size // _WEIGHT_BYTES
 
 
 def append(
     connection: sqlite3.Connection, calls: Sequence[Sequence[Entry]]
-) -> Sequence[Sequence[Outcome]]:
+) -> Sequence[Appended[Sequence[Outcome]]]:
     """`Journal.append`: events, states of order lines and refusals of every call."""
-    return _append(connection, calls, None)
+    return _append(connection, calls, late=False)
 
 
-def append_late(connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[Outcome]:
+def append_late(
+    connection: sqlite3.Connection, entries: Sequence[Entry]
+) -> Appended[Sequence[Outcome]]:
     """Append what should have come earlier: what was told of a line since stays its state."""
-    (head,) = connection.execute(SQL["head"]).fetchone()
-    (outcomes,) = _append(connection, [entries], head)
-    return outcomes
+    (appended,) = _append(connection, [entries], late=True)
+    return appended
 
 
 def _append(
-    connection: sqlite3.Connection, calls: Sequence[Sequence[Entry]], settled: int | None
-) -> Sequence[Sequence[Outcome]]:
-    """`settled`: states told up to this event give way to later facts only; None: to all."""
+    connection: sqlite3.Connection, calls: Sequence[Sequence[Entry]], *, late: bool
+) -> Sequence[Appended[Sequence[Outcome]]]:
+    """`late`: states that were told up to now give way to later facts only, not to all."""
     now = moments.now()
     entries = [entry for call in calls for entry in call]
-    held = _held(connection, entries)
+    held, head = _held(connection, entries)
     new: list[New] = []
     unsaid: dict[str, dict[str, Known]] = {}
     outcomes = []
     for entry in entries:
-        # Backwards and back again: of two events with one id in an entry, the first one stays.
-        fresh = {event.id: event for event in reversed(entry.events) if event.id not in held}
-        held.update(fresh)
-        new += _new(entry, reversed(fresh.values()), unsaid)
+        fresh = _fresh(entry, held)
+        new += _new(entry, fresh, unsaid)
         outcomes.append(_outcome(entry, accepted=len(fresh)))
-    _insert(connection, new, now, settled)
+    records = _insert(connection, new, head, now, settled=head if late else None)
     _watch(connection, entries, unsaid)
     connection.executemany(SQL["quarantine"], _refusals(entries, now))
-    queue = iter(outcomes)
-    return [[next(queue) for _ in call] for call in calls]
+    return list(_divided(calls, outcomes, records))
+
+
+def _divided(
+    calls: Sequence[Sequence[Entry]],
+    outcomes: Iterable[Outcome],
+    records: Sequence[Record] | None,
+) -> Iterator[Appended[Sequence[Outcome]]]:
+    """To each call what is its own; all of it is in the order of the calls."""
+    queue, inserted = iter(outcomes), iter(records or ())
+    for call in calls:
+        own = [next(queue) for _ in call]
+        accepted = sum(outcome.accepted for outcome in own)
+        yield Appended(own, None if records is None else list(islice(inserted, accepted)))
+
+
+def _fresh(entry: Entry, held: set[str]) -> Sequence[Event]:
+    """The events of an entry that are not `held`, and are from now on; of one id the first."""
+    fresh = []
+    for event in entry.events:
+        if event.id not in held:
+            held.add(event.id)
+            fresh.append(event)
+    return fresh
 
 
 def _new(
-    entry: Entry, fresh: Iterable[Event], unsaid: dict[str, dict[str, Known]]
+    entry: Entry, fresh: Sequence[Event], unsaid: dict[str, dict[str, Known]]
 ) -> Sequence[New]:
     """The events of an entry with what its poll knows of their lines.
 
@@ -160,10 +151,11 @@ def _scope(origin: str, watch: Watch) -> Mapping[str, object]:
     return {"source": watch.source, "origin": origin, "held": held}
 
 
-def _held(connection: sqlite3.Connection, entries: Sequence[Entry]) -> set[str]:
+def _held(connection: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[set[str], int]:
+    """Which ids of these the journal holds, and its head."""
     ids = msgspec.json.encode([event.id for entry in entries for event in entry.events])
-    (found,) = connection.execute(SQL["known_ids"], {"ids": ids.decode()}).fetchone()
-    return set(msgspec.json.decode(found, type=list[str]))
+    found, head = connection.execute(SQL["known_ids"], {"ids": ids.decode()}).fetchone()
+    return msgspec.json.decode(found, type=set[str]), head
 
 
 def _outcome(entry: Entry, accepted: int) -> Outcome:
@@ -172,63 +164,51 @@ def _outcome(entry: Entry, accepted: int) -> Outcome:
         accepted=accepted,
         duplicates=len(entry.events) - accepted,
         quarantined=len(entry.refusals),
-        problems=tuple(problem for refusal in entry.refusals for problem in refusal.problems),
+        problems=_problems(entry) if entry.refusals else (),
         unreadable=entry.unreadable,
     )
 
 
+def _problems(entry: Entry) -> tuple[Problem, ...]:
+    return tuple(problem for refusal in entry.refusals for problem in refusal.problems)
+
+
 def _insert(
-    connection: sqlite3.Connection, new: Sequence[New], now: int, settled: int | None
-) -> None:
-    rows: list[Row] = []
-    bodies: list[bytes] = []
-    offset = 0
-    for one in new:
-        body = one.event.encode()
-        if rows and offset + len(body) > _SLICE:
-            _insert_slice(connection, rows, bodies, now, settled)
-            rows, bodies, offset = [], [], 0
-        rows.append(_row(one, offset, len(body)))
-        bodies.append(body)
-        offset += len(body)
-    if rows:
-        _insert_slice(connection, rows, bodies, now, settled)
-
-
-def _insert_slice(
     connection: sqlite3.Connection,
-    rows: Sequence[Row],
-    bodies: Sequence[bytes],
+    new: Sequence[New],
+    head: int,
     now: int,
+    *,
     settled: int | None,
-) -> None:
-    (head,) = connection.execute(SQL["head"]).fetchone()
-    values = {"head": head, "recorded": now, "rows": msgspec.json.encode(rows).decode()}
-    connection.execute(SQL["insert_events"], values | {"bodies": b"".join(bodies)})
-    connection.execute(SQL["update_backorders"], values | {"settled": settled})
+) -> Sequence[Record] | None:
+    """Insert events behind the head. Their records, as `sqlite_reads.read` would give them, or None
+    where only that can tell: json_extract ends a text before a NUL character.
+
+    `settled`: states told up to this event give way to later facts only; None: to all.
+    """
+    recorded = moments.from_micros(now)
+    records = [record_of(one, seq, recorded) for seq, one in enumerate(new, head + 1)]
+    exact = True
+    for part in _statements(records):
+        rows = msgspec.json.encode(rows_of(new[part], records[part])).decode()
+        values = {"head": records[part.start].seq - 1, "recorded": now, "rows": rows}
+        bodies = b"".join(record.body for record in records[part])
+        connection.execute(SQL["insert_events"], values | {"bodies": bodies})
+        connection.execute(SQL["update_backorders"], values | {"settled": settled})
+        exact = exact and _NUL not in rows
+    return records if exact else None
 
 
-def _row(new: New, offset: int, length: int) -> Row:
-    origin, event, known = new
-    state = line_state(event)
-    return Row(
-        event.id,
-        origin,
-        event.source,
-        event.type,
-        event.subject,
-        offset,
-        length,
-        state.order,
-        state.line,
-        state.item,
-        state.description,
-        state.quantity,
-        state.delay,
-        state.expected,
-        state.updated,
-        known,
-    )
+def _statements(records: Sequence[Record]) -> Iterator[slice]:
+    """Which records are inserted by one statement."""
+    start = size = 0
+    for at, record in enumerate(records):
+        size += len(record.body)
+        if size > _SLICE and at > start:
+            yield slice(start, at)
+            start, size = at, len(record.body)
+    if records:
+        yield slice(start, len(records))
 
 
 def _refusals(entries: Sequence[Entry], now: int) -> Iterable[Mapping[str, object]]:

@@ -16,6 +16,7 @@ import asyncio
 import os
 import re
 import select
+import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +32,9 @@ _STDOUT = 1
 _turn = threading.Lock()
 
 # Where poll says that a pipe has room, this many bytes are written without blocking (PIPE_BUF on
-# Linux; POSIX promises a writable pipe no more).
+# Linux; POSIX promises a writable pipe no more). A file, or /dev/null, takes everything at once.
 _PIECE = 4096
+_EVERYTHING = None
 
 # Milliseconds between two looks at whether the sink is closing.
 _LOOK = 100
@@ -60,6 +62,7 @@ class Stdout:
 
     async def __aenter__(self) -> Self:
         _require_stdout()
+        self._piece = _PIECE if _has_reader() else _EVERYTHING
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"sink-{self.name}")
         return self
 
@@ -103,11 +106,17 @@ class Stdout:
             if not poll.poll(_LOOK):
                 continue
             try:
-                left = left[os.write(_STDOUT, left[:_PIECE]) :]
+                left = left[os.write(_STDOUT, left[: self._piece]) :]
             except BlockingIOError:  # somebody made the pipe non-blocking: poll again
                 continue
             except OSError as error:
                 raise Unavailable(f"standard output: {error.strerror}") from error
+
+
+def _has_reader() -> bool:
+    """Whether writing may have to wait for somebody: a pipe, a socket, a terminal."""
+    mode = os.fstat(_STDOUT).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(_STDOUT)
 
 
 class _Line(msgspec.Struct):
@@ -143,6 +152,8 @@ class _Shown(msgspec.Struct):
 _shown = msgspec.json.Decoder(_Shown)
 
 
+_DELETE = b"\x7f"
+
 # What JSON leaves as it is and a terminal may obey, in UTF-8: DEL, C1 controls, what changes the
 # direction of text or cannot be seen, line and paragraph separators, the byte order mark.
 _STEERING = re.compile(
@@ -152,6 +163,8 @@ _STEERING = re.compile(
 
 def harmless(document: bytes) -> bytes:
     """JSON that says the same and cannot steer a terminal."""
+    if document.isascii() and _DELETE not in document:
+        return document  # nearly always, and quick to see
     return _STEERING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), document)
 
 

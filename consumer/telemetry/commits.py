@@ -1,6 +1,8 @@
 """What is told of commits that are through: metrics and log lines."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from consumer.model import Entry, Outcome
 from consumer.telemetry.log import Log
@@ -11,6 +13,16 @@ _DRIFT_NAMES_REMEMBERED = 1000
 
 # Systems that send messages. What polls find comes understood, and is told of by the surveyor.
 _TOLD = frozenset({"radial"})
+
+# Whether there were any: accepted, duplicates, quarantined.
+_WORDS = {
+    (True, False, False): "accepted",
+    (False, True, False): "duplicate",
+    (False, False, True): "quarantined",
+}
+
+Tally = Counter[tuple[Any, ...]]
+"""How much to add, by counter and its labels: looking one up costs more than the rest."""
 
 
 class Commits:
@@ -23,28 +35,36 @@ class Commits:
 
     def through(self, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> bool:
         """These are committed now; whether the journal has grown by an event."""
+        tally: Tally = Counter()
         grown = False
         for entry, outcome in zip(entries, outcomes, strict=True):
-            source = entry.message.source
             told = entry.message.system in _TOLD
             if told:
-                self._metrics.messages.labels(source, _word(outcome)).inc()
-            grown |= self._count_events(entry, outcome)
-            self._count_refusals(entry, [refusal.id for refusal in entry.refusals], told=told)
+                tally[self._metrics.messages, entry.message.source, _word(outcome)] += 1
+            grown |= self._count_events(entry, outcome, tally)
+            if entry.refusals:
+                refused = [refusal.id for refusal in entry.refusals]
+                self._count_refusals(entry, refused, tally, told=told)
+        _count(tally)
         return grown
 
     def readmitted(self, entry: Entry, outcome: Outcome, id_: str) -> bool:
         """The same for a payload, by its id, that was tried again: the message is none that came,
         and where it stays in quarantine it is none that was put there.
         """
+        tally: Tally = Counter()
         refused = [refusal.id for refusal in entry.refusals if refusal.id != id_]
-        self._count_refusals(entry, refused, told=True)
-        return self._count_events(entry, outcome)
+        self._count_refusals(entry, refused, tally, told=True)
+        grown = self._count_events(entry, outcome, tally)
+        _count(tally)
+        return grown
 
-    def _count_refusals(self, entry: Entry, refused: Sequence[str], *, told: bool) -> None:
+    def _count_refusals(
+        self, entry: Entry, refused: Sequence[str], tally: Tally, *, told: bool
+    ) -> None:
         if not refused:
             return
-        self._metrics.quarantined.labels(entry.message.source).inc(len(refused))
+        tally[self._metrics.quarantined, entry.message.source] += len(refused)
         if told:
             self._log.quarantined(
                 source=entry.message.source,
@@ -53,16 +73,16 @@ class Commits:
                 problems=sum(len(refusal.problems) for refusal in entry.refusals),
             )
 
-    def _count_events(self, entry: Entry, outcome: Outcome) -> bool:
+    def _count_events(self, entry: Entry, outcome: Outcome, tally: Tally) -> bool:
         source = entry.message.source
         if outcome.duplicates:
-            self._metrics.duplicates.labels(source).inc(outcome.duplicates)
+            tally[self._metrics.duplicates, source] += outcome.duplicates
         if not outcome.accepted:
             return False
-        self._metrics.events.labels(source).inc(outcome.accepted)
+        tally[self._metrics.events, source] += outcome.accepted
         for event in entry.events:
             if event.drift:
-                self._metrics.drift.labels(source).inc()
+                tally[self._metrics.drift, source] += 1
                 self._tell_drift(source, event.drift)
         return True
 
@@ -73,17 +93,14 @@ class Commits:
                 self._log.drift(source=source, name=name)
 
 
+def _count(tally: Tally) -> None:
+    for (metric, *labels), times in tally.items():
+        metric.labels(*labels).inc(times)
+
+
 def _word(outcome: Outcome) -> str:
     """The one word that the message counter uses for an outcome."""
     if outcome.kind != "backorder" and not outcome.quarantined:
         return outcome.kind
-    said = [
-        word
-        for word, count in (
-            ("accepted", outcome.accepted),
-            ("duplicate", outcome.duplicates),
-            ("quarantined", outcome.quarantined),
-        )
-        if count
-    ]
-    return said[0] if len(said) == 1 else "mixed"
+    said = outcome.accepted > 0, outcome.duplicates > 0, outcome.quarantined > 0
+    return _WORDS.get(said, "mixed")

@@ -20,6 +20,7 @@ from prometheus_client.exposition import generate_latest
 
 from consumer import __version__
 from consumer.model import Positions
+from consumer.telemetry.durations import Durations
 
 # A timestamp beside each counter doubles the page and tells nobody anything.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
@@ -166,10 +167,10 @@ class Metrics:
         self.delivered = Counter(
             "backorder_delivered_total", "Events a sink has taken.", ["sink"], registry=registry
         )
-        self.delivery = Histogram(
+        self.delivery = Durations(
             "backorder_delivery_seconds",
             "From an event's commit until the sink had taken it.",
-            ["sink"],
+            "sink",
             buckets=_DELIVERY_SECONDS,
             registry=registry,
         )

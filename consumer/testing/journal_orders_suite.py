@@ -186,6 +186,18 @@ class JournalOrdersSuite(JournalParkedSuite):
         await journal.redelivered("sink", seqs[1:4], {}, replayed=further)
         assert (await journal.orders("sink")).replay == further
 
+    async def test_a_replay_goes_along_with_every_step_of_its_sink(
+        self, journal: RepairableJournal
+    ) -> None:
+        seqs = await passed(journal, 10, "sink", "other")
+        await journal.advance("sink", seqs[2], {})
+        replay = await journal.replay("sink", Range(start=seqs[0]))
+        steps = [("sink", 3), ("other", 4), ("sink", 4), ("sink", 6), ("other", 5)]
+        await asyncio.gather(*(journal.advance(sink, seqs[n], {}) for sink, n in steps))
+        assert (await journal.orders("sink")).replay == replace(replay, end=seqs[6])
+        assert (await _cursor(journal)).seq == seqs[6]
+        assert (await _cursor(journal, "other")).seq == seqs[5]
+
     async def test_a_replay_ends_where_the_sink_is(self, journal: RepairableJournal) -> None:
         seqs = await passed(journal)
         await journal.advance("sink", seqs[6], {})

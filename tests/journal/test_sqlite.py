@@ -50,6 +50,54 @@ async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None
         assert 1 <= commits(path) - before <= 100
 
 
+async def test_cursors_of_sinks_that_are_level_go_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "_COMPANY", 3600.0)
+    path, sinks = tmp_path / "journal.db", [f"sink-{n}" for n in range(4)]
+    async with SqliteJournal(path) as journal:
+        await journal.enroll(dict.fromkeys(sinks, True))
+        await journal.append([entry(event(1), event(2))])
+        before = commits(path)
+        await journal.advance(sinks[0], 1, {})  # not level: it has something to go on with
+        assert commits(path) - before == 1
+        level = [asyncio.ensure_future(journal.advance(sink, 2, {2: "no"})) for sink in sinks]
+        await asyncio.sleep(0)
+        await journal.append([entry(event(3))])
+        await asyncio.gather(*level)
+        assert commits(path) - before == 2
+        assert [cursor.seq for cursor in (await journal.positions()).cursors] == [2] * 4
+        assert len(await journal.parked()) == 4
+        last = asyncio.ensure_future(journal.advance(sinks[0], 3, {}))
+        await asyncio.sleep(0)
+    await last
+    async with SqliteJournal(path) as journal:
+        assert [cursor.seq for cursor in (await journal.positions()).cursors] == [3, 2, 2, 2]
+
+
+async def test_a_cursor_does_not_wait_where_there_is_something_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "_COMPANY", 3600.0)
+    async with SqliteJournal(tmp_path / "journal.db") as journal:
+        await journal.enroll({"sink": True})
+        await journal.append([entry(event(1))])
+        for n in range(2, 50):
+            appended = asyncio.ensure_future(journal.append([entry(event(n))]))
+            await asyncio.sleep(n % 3 * 0.0005)  # before that is committed, meanwhile, or behind it
+            if not appended.done():
+                await journal.advance("sink", n - 1, {})
+            await appended
+
+
+async def test_a_cursor_with_nothing_to_go_along_with_is_kept_all_the_same(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "journal.db") as journal:
+        await journal.enroll({"sink": True})
+        await journal.append([entry(event(1))])
+        await journal.advance("sink", 1, {})
+        assert (await journal.positions()).cursors[0].seq == 1
+
+
 async def test_what_is_large_together_is_committed_in_parts(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with SqliteJournal(path) as journal:
@@ -132,7 +180,7 @@ async def test_the_log_stays_small_while_readers_read(
 
         async def read_on(reader: SqliteJournal) -> None:
             while True:
-                await reader.read(0, limit=50)
+                await reader.backorders(limit=50)
 
         readers = [asyncio.ensure_future(read_on(reader)) for reader in (journal, beside)]
         for n in range(0, 1_000, 50):

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import pytest
 
 from consumer.dispatcher import marked
 from consumer.event import Line, Quantity
-from consumer.sinks.stdout import Stdout, StdoutOptions
+from consumer.sinks.stdout import Stdout, StdoutOptions, harmless
 from consumer.testing import builders
 from consumer.testing.sinks import records
 
@@ -65,6 +66,21 @@ async with sink:
         out, err = running.communicate(timeout=20)
     assert (err, running.returncode) == (b"", 0)
     assert out == b"".join(record.body + b"\n" for record in records(1, 40))
+
+
+def test_a_file_takes_a_batch_at_once(tmp_path: Path) -> None:
+    body = """
+writes, write = [], os.write
+os.write = lambda fd, data: writes.append(len(data)) or write(fd, data)
+async with sink:
+    await sink.deliver(records(1, 300))
+say(str(len(writes)))
+"""
+    path = tmp_path / "out"
+    with path.open("wb") as file, program(body, stdout=file) as running:
+        assert line(running.stderr) == "1"
+        assert running.wait(20) == 0
+    assert path.read_bytes() == b"".join(record.body + b"\n" for record in records(1, 300))
 
 
 def test_a_reader_that_does_not_read_stalls_nothing_and_gets_whole_lines() -> None:
@@ -200,6 +216,16 @@ async def test_the_short_form_is_for_people_and_steers_no_terminal(
     )
     assert second.endswith("000000000002/1  -  x-")
     assert third.endswith("000000000003/1  73-00000003  x1  [replay]")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("plain", "plain"), ("\x7f", "\\u007f"), ("é\u202e\x9b", "é\\u202e\\u009b")],
+)
+def test_json_steers_no_terminal(text: str, shown: str) -> None:
+    document = json.dumps({"a": text}, ensure_ascii=False).encode()
+    assert harmless(document) == f'{{"a": "{shown}"}}'.encode()
+    assert json.loads(harmless(document)) == {"a": text}
 
 
 async def test_check_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:

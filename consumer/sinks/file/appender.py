@@ -74,8 +74,8 @@ class Appender:
     def append(self, lines: bytes) -> None:
         """Write lines and sync them, all or nothing; `Unavailable` where that fails."""
         try:
-            self._stand_ready(len(lines))
-            self._write(lines)
+            start = self._stand_ready(len(lines))
+            self._write(lines, start)
         except OSError as error:
             self.close()
             raise Unavailable(f"{self._path}: {error.strerror}") from error
@@ -90,8 +90,7 @@ class Appender:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def _write(self, lines: bytes) -> None:
-        start = os.fstat(self._fd).st_size
+    def _write(self, lines: bytes, start: int) -> None:
         try:
             left = memoryview(lines)
             while left:
@@ -101,13 +100,9 @@ class Appender:
             os.ftruncate(self._fd, start)
             raise
 
-    def _stand_ready(self, more: int) -> None:
-        """Have the right file open: the one at `path`, with room for `more` bytes."""
-        if self._fd >= 0 and not _is_at(self._fd, self._path):
-            self.close()
-        if self._fd < 0:
-            self.open()
-        state, now = os.fstat(self._fd), time.time()
+    def _stand_ready(self, more: int) -> int:
+        """Have the right file open: the one at `path`, with room for `more` bytes; its size."""
+        state, now = self._state(), time.time()
         if rotation.due(
             state.st_size, state.st_mtime, more, now, most=self._most, every=self._every
         ):
@@ -116,6 +111,18 @@ class Appender:
             self.open()
             for old in rotation.surplus(self._path, self._keep):
                 old.unlink(missing_ok=True)
+            state = os.fstat(self._fd)
+        return state.st_size
+
+    def _state(self) -> os.stat_result:
+        """Of the file at `path`, which is open then."""
+        if self._fd >= 0:
+            state = os.fstat(self._fd)
+            if _is_at(state, self._path):
+                return state
+            self.close()
+        self.open()
+        return os.fstat(self._fd)
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -124,7 +131,7 @@ class Appender:
             fd = os.open(self._path, _OPEN, _MODE)
             try:
                 _lock(fd, self._path)
-                if _is_at(fd, self._path):
+                if _is_at(os.fstat(fd), self._path):
                     return fd
             except BaseException:
                 os.close(fd)
@@ -145,10 +152,10 @@ def _lock(fd: int, path: Path) -> None:
         ) from error
 
 
-def _is_at(fd: int, path: Path) -> bool:
-    """Whether the open file is still the one at `path`."""
+def _is_at(state: os.stat_result, path: Path) -> bool:
+    """Whether the file that is open in this state is still the one at `path`."""
     try:
-        return os.path.samestat(os.fstat(fd), path.stat())
+        return os.path.samestat(state, path.stat())
     except FileNotFoundError:
         return False
 

@@ -72,7 +72,7 @@ class File:
     async def deliver(self, batch: Sequence[Record]) -> Mapping[int, str]:
         """Append a batch and sync it, all or nothing."""
         if batch:
-            lines = b"".join(record.body + b"\n" for record in batch)
+            lines = b"\n".join([*(record.body for record in batch), b""])
             await self._run(self._appender.append, lines)
         return {}
 
