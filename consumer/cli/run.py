@@ -23,7 +23,7 @@ _SWITCH_INTERVAL = 0.001
 # Objects that are new until the collector of cycles looks for some among them. Messages and events
 # hold none, and go when they are done with: at Python's own 700 it took a tenth of the time of a
 # busy daemon to find nothing. What cycles there are, errors above all, go a little later.
-_NEW_OBJECTS = 10_000
+_NEW_OBJECTS = 2_000
 
 
 @click.command()
