@@ -1,9 +1,10 @@
 """Queue to queue: ours against what people would take or write instead.
 
 Rules
-1. All messages of a round wait in a queue when a contender starts. It is ready when a tenth of
-   them has arrived at the other end, and is measured from there to the last one: starting up and
-   warming up are not in it.
+1. All messages of a round wait in a queue when a contender starts. It is measured from when it has
+   a tenth of them, starting up and warming up being over, until the last one is at the other end;
+   it moved those that it did not have at first. A peer has what it has delivered; ours what is in
+   its journal, delivered or not, so that a sink that begins late makes it no faster.
 2. What has arrived the broker is asked, every 10 ms; with several sinks, that which is last counts,
    by the broker and, for those that are no queues, by the journal's cursors.
 3. A round that does not end with every message at its end, each once, is no measurement: it ends
@@ -18,8 +19,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -39,18 +40,20 @@ FAN_OUT = "ours, four sinks"
 
 _SOURCE, _TARGETS = "bench.in", ("bench.out", "bench.out-2")
 _WARM_UP = 10  # the part of the messages, as a divisor
+_HEAD = "SELECT coalesce(max(seq), 0) FROM events"
 _POLL = 0.01
 _GIVE_UP = 300.0
 _ROOT = Path(__file__).parents[1]
 
-Arrived = Callable[[], Awaitable[int]]
+Count = Callable[[], Awaitable[int]]
 
 
 class Running(Struct, frozen=True):
-    """A contender at work: its process, and how many messages are through with it."""
+    """A contender at work: its process, how many messages it has, and how many have arrived."""
 
     pid: int
-    arrived: Arrived
+    has: Count
+    arrived: Count
 
 
 class Round(Struct, frozen=True):
@@ -85,7 +88,7 @@ def peer(module: str) -> Contender:
             return (await stage.waiting(_TARGETS[0]))[0]
 
         try:
-            yield Running(process.pid, arrived)
+            yield Running(process.pid, arrived, arrived)
         finally:
             process.kill()
             process.wait()
@@ -101,7 +104,8 @@ async def ours(stage: Stage, directory: Path) -> AsyncIterator[Running]:
         async def arrived() -> int:
             return (await stage.waiting(_TARGETS[0]))[0]
 
-        yield Running(running.pid, arrived)
+        with _asking(running.journal) as ask:
+            yield Running(running.pid, ask(_HEAD), arrived)
 
 
 @asynccontextmanager
@@ -118,14 +122,28 @@ type = "stdout"
 name = "stdout"
 """
     async with daemon(directory, _source(stage) + sinks) as running:
-        with closing(sqlite3.connect(f"{running.journal.as_uri()}?mode=ro", uri=True)) as journal:
+        with _asking(running.journal) as ask:
+            passed = ask("SELECT min(seq) FROM cursors WHERE sink IN ('file', 'stdout')")
 
             async def arrived() -> int:
-                question = "SELECT min(seq) FROM cursors WHERE sink IN ('file', 'stdout')"
-                (seq,) = journal.execute(question).fetchone()
-                return min(int(seq), *await stage.waiting(*_TARGETS))
+                return min(await passed(), *await stage.waiting(*_TARGETS))
 
-            yield Running(running.pid, arrived)
+            yield Running(running.pid, ask(_HEAD), arrived)
+
+
+@contextmanager
+def _asking(journal: Path) -> Iterator[Callable[[str], Count]]:
+    """Makes counts of statements that give a number, asked beside the daemon."""
+    with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
+
+        def ask(statement: str) -> Count:
+            async def answer() -> int:
+                (number,) = connection.execute(statement).fetchone()
+                return int(number)
+
+            return answer
+
+        yield ask
 
 
 CONTENDERS: Mapping[str, Contender] = {
@@ -190,25 +208,25 @@ async def _round(
 
 
 async def _timed(stage: Stage, running: Running, number: int) -> Round:
-    first = await _reached(running, number // _WARM_UP)
+    first = await _reached(running.has, number // _WARM_UP)
     began, own, brokers = perf_counter(), cpu_of(running.pid), stage.cpu
-    last = await _reached(running, number)
+    last = await _reached(running.arrived, number)
     seconds = perf_counter() - began
     own, brokers = cpu_of(running.pid) - own, stage.cpu - brokers
     (left,) = await stage.waiting(_SOURCE)
     if last != number or left:
         raise RuntimeError(f"{last} of {number} messages arrived, {left} were left")
-    moved = last - first
+    moved = number - first
     return Round(moved / seconds, own / moved, brokers / moved)
 
 
-async def _reached(running: Running, number: int) -> int:
+async def _reached(count: Count, number: int) -> int:
     deadline = perf_counter() + _GIVE_UP
-    while (arrived := await running.arrived()) < number:
+    while (counted := await count()) < number:
         if perf_counter() > deadline:
-            raise RuntimeError(f"after {_GIVE_UP:g} s only {arrived} of {number} had arrived")
+            raise RuntimeError(f"after {_GIVE_UP:g} s only {counted} of {number} were counted")
         await asyncio.sleep(_POLL)
-    return arrived
+    return counted
 
 
 def _figure(name: str, rounds: Sequence[Round]) -> Figure:

@@ -4,4 +4,6 @@ Each is a process: `python -m benchmarks.peers.NAME '{"url": …, "source": …,
 moves back-orders from one queue to another, as JSON, until it is killed, and loses none while the
 broker lives: it acknowledges a message after the broker has confirmed what came of it. All have
 uvloop, where they have a loop, and the same prefetch.
+
+`aiohttp_handler` is the one that knows no queue: it answers posts, and does nothing else.
 """

@@ -1,0 +1,193 @@
+"""How fast it is, side by side with others: `python -m benchmarks speed`.
+
+Rules
+1. Suites run one after the other, alone on the machine as far as this program can see to it. What
+   they measure, and how, each tells itself.
+2. What was measured is kept after each suite: one that fails takes nothing away from those before.
+3. Verdicts compare within this run only. With `--strict` a target that is missed makes the exit
+   status 1; one that was not measured does not.
+"""
+
+import asyncio
+import importlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+
+import click
+import msgspec
+from msgspec import Struct
+
+from benchmarks.measuring import machine
+from benchmarks.report import Effort, Figure, Suite
+from benchmarks.tables import table, verdict_table
+from benchmarks.targets import Verdict, verdicts
+
+SUITES: Mapping[str, str] = {
+    "queues": "benchmarks.queues",
+    "webhooks": "benchmarks.webhooks",
+    "latency": "benchmarks.latency",
+    "catch-up": "benchmarks.backlog",
+    "validation": "benchmarks.validation",
+    "growth": "benchmarks.growth",
+    "stores": "benchmarks.stores",
+    "rest": "benchmarks.resting",
+}
+"""The module of each suite, by the name that `--only` takes. Its `measure` is a `report.Suite`."""
+
+_PEERS = ("aio-pika", "aiormq", "faststream", "mq-bridge-basic", "aiohttp", "lxml", "xmlschema")
+_MISSED = 1  # exit status
+_ROOT = Path(__file__).parents[1]
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All of a run. `versions` are those of the peers that are installed; `revision` is ours."""
+
+    machine: dict[str, object]
+    revision: str | None
+    versions: dict[str, str]
+    messages: int
+    rounds: int
+    figures: Sequence[Figure]
+    verdicts: Sequence[Verdict]
+
+    @property
+    def met(self) -> bool:
+        """Whether no target was missed."""
+        return all(verdict.met for verdict in self.verdicts)
+
+
+@click.command()
+@click.option(
+    "--only",
+    type=click.Choice(list(SUITES)),
+    multiple=True,
+    help="Run this suite; may be given several times.  [default: all of them]",
+)
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--messages",
+    default=20_000,
+    show_default=True,
+    type=click.IntRange(min=100),
+    help="Messages of a round.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/bench"),
+    show_default=True,
+    help="Where contenders write.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file for all rounds.  [default: speed.json in the directory]",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file for the picture, a PNG.  [default: speed.png in the directory]",
+)
+@click.option("--strict", is_flag=True, help="Exit status 1 where a target is missed.")
+@click.pass_context
+def speed(
+    context: click.Context,
+    *,
+    only: Sequence[str],
+    rounds: int,
+    messages: int,
+    directory: Path,
+    as_json: Path | None,
+    plot: Path | None,
+    strict: bool,
+) -> None:
+    """Messages a second and latencies, against peers and against the targets."""
+    directory.mkdir(parents=True, exist_ok=True)
+    chosen = [name for name in SUITES if name in only] or list(SUITES)
+    figures: list[Figure] = []
+    report = _report(figures, messages=messages, rounds=rounds)
+    click.echo(_told(report))
+    for place, name in enumerate(chosen, 1):
+        click.echo(f"{name}, {place} of {len(chosen)} ...", err=True)
+        began = perf_counter()
+        measured = _measured(name, messages=messages, rounds=rounds, directory=directory)
+        click.echo(f"{name} took {perf_counter() - began:.0f} s", err=True)
+        click.echo(f"\n{table(measured)}")
+        figures += measured
+        report = _report(figures, messages=messages, rounds=rounds)
+        _keep(report, as_json or directory / "speed.json", plot or directory / "speed.png")
+    if report.verdicts:
+        click.echo(f"\n{verdict_table(report.verdicts)}")
+    context.exit(_MISSED if strict and not report.met else 0)
+
+
+def _measured(name: str, *, messages: int, rounds: int, directory: Path) -> Sequence[Figure]:
+    """What a suite shows. What it wrote is gone afterwards."""
+    measure: Suite = importlib.import_module(SUITES[name]).measure
+    with tempfile.TemporaryDirectory(prefix="speed-", dir=directory.absolute()) as place:
+        effort = Effort(messages=messages, rounds=rounds, directory=Path(place))
+        return asyncio.run(measure(effort))
+
+
+def _report(figures: Sequence[Figure], *, messages: int, rounds: int) -> Report:
+    return Report(
+        machine=machine(),
+        revision=_revision(),
+        versions=_versions(),
+        messages=messages,
+        rounds=rounds,
+        figures=figures,
+        verdicts=verdicts(figures),
+    )
+
+
+def _keep(report: Report, as_json: Path, plot: Path) -> None:
+    from benchmarks.plot import draw  # a slow import, of a library that tests do not need
+
+    as_json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    click.echo(f"{as_json} has every round", err=True)
+    if draw(report.figures, plot):
+        click.echo(f"{plot} shows them", err=True)
+
+
+def _told(report: Report) -> str:
+    """What numbers have to be read with, in a few lines."""
+    of = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return (
+        f"{of}\n"
+        f"revision {report.revision or 'unknown'}; {versions}\n"
+        f"{report.rounds} rounds of {report.messages:,} messages"
+    )
+
+
+def _revision() -> str | None:
+    """What git calls this tree; None where there is no git, or no history."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    described = subprocess.run(  # noqa: S603 - the git of this machine
+        [git, "describe", "--always", "--dirty", "--tags"],
+        cwd=_ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or None
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _PEERS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # a suite that needs it says so
+    return versions
