@@ -46,11 +46,11 @@ audit: $(VENV)/.dev ## look for known vulnerabilities in what the program needs 
 	@exec $(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 bench: $(VENV)/.bench ## measure everything against its peers; ARGS="speed --only queues" for a part
-	@sh deploy/prepare.sh broker required
+	@sh deploy/prepare.sh broker installed
 	@exec $(BIN)/python -m benchmarks $(or $(ARGS),all)
 
 soak: $(VENV)/.dev $(VENV)/.project ## load and faults for 10 minutes: does anything grow? ARGS="--for 60s"
-	@sh deploy/prepare.sh broker required
+	@sh deploy/prepare.sh broker installed
 	@exec $(BIN)/python -m benchmarks soak $(ARGS)
 
 lint: setup ## linters, formatting, types, import layers

@@ -8,8 +8,9 @@ Rules
    moment on at which the daemon is ready. Capacity is measured before, in the same run.
 3. The daemon is level when no more is under way than comes in a tenth of a second: what arrived is
    compared with what was sent, every 10 ms, by what the broker says.
-4. A round that does not end with every message at its end, each once, is no measurement: it ends
-   the benchmark.
+4. Rate and processor time are of what arrived from the moment on at which the daemon was ready.
+5. A round that does not end with as many messages at the other end as were sent, no more and no
+   fewer, and none waiting, is no measurement: it ends the benchmark.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from benchmarks.daemon import Daemon, daemon
 from benchmarks.measuring import median
 from benchmarks.numbered import numbered
 from benchmarks.pace import Load, load
-from benchmarks.passage import IN, OUT, capacity, nothing_else, prepared, reached, sink, source
+from benchmarks.passage import IN, OUT, all_arrived, capacity, prepared, sink, source
 from benchmarks.processes import cpu_of
 from benchmarks.report import Effort, Figure
 from benchmarks.stage import Stage, staged
@@ -85,20 +86,22 @@ async def _round(stage: Stage, effort: Effort, backlog: int, rate: float) -> Cau
             finally:
                 sending.stop()
             await sent
-            number = backlog + sending.sent
-            await nothing_else(stage, (IN,), await reached(stage, number), number)
+            await all_arrived(stage, backlog + sending.sent)
             return caught
 
 
 async def _level(stage: Stage, running: Daemon, sending: Load, backlog: int, rate: float) -> Caught:
+    (before,) = await stage.waiting(OUT)
     began, own = perf_counter(), cpu_of(running.pid)
     while True:
         sent = backlog + sending.sent
         (arrived,) = await stage.waiting(OUT)
         seconds = perf_counter() - began
         if sent - arrived <= rate * _LEVEL:
-            own = cpu_of(running.pid) - own
-            return Caught(seconds, arrived / seconds, own / arrived)
+            own, moved = cpu_of(running.pid) - own, arrived - before
+            if not moved:
+                raise RuntimeError("level before the clock began: take more messages")
+            return Caught(seconds, moved / seconds, own / moved)
         if sending.is_over or seconds > _GIVE_UP:
             raise RuntimeError(f"not level after {seconds:.0f} s: {arrived} of {sent} arrived")
         await asyncio.sleep(_POLL)

@@ -14,23 +14,24 @@ from time import perf_counter
 
 from msgspec import Struct
 
+from benchmarks.processes import tied
 from consumer.simulators.broker_home import free_port
 
 _ROOT = Path(__file__).parents[1]
 _READY_WITHIN = 60.0
 _STOPS_WITHIN = 60.0
 _PAUSE = 0.005
+_TOLD = 2_000  # characters of its log, where something went wrong
 
 
 class Daemon(Struct, frozen=True, kw_only=True):
-    """A running daemon. `public` and `admin` are the URLs of its listeners, without a slash.
+    """A running daemon. `public` is the URL of its listener for webhooks, without a slash.
 
     `start` is what it took from its first moment until it was ready, in seconds.
     """
 
     pid: int
     public: str
-    admin: str
     journal: Path
     start: float
 
@@ -43,7 +44,7 @@ async def daemon(
 
     All else is as it comes, durability above all. Its log is `daemon.log`, warnings only. `journal`
     is a file that there is already. RuntimeError where it does not get ready, or does not stop
-    cleanly.
+    cleanly, with the end of its log.
     """
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     journal = journal or directory / "journal.db"
@@ -65,7 +66,7 @@ level = "warning"
     began = perf_counter()
     with (directory / "daemon.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603, ASYNC220 - this very program, at once
-            [sys.executable, "-m", "consumer", "run", "-c", str(configuration)],
+            tied([sys.executable, "-m", "consumer", "run", "-c", str(configuration)]),
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -74,22 +75,26 @@ level = "warning"
     try:
         while not await asyncio.to_thread(_ready, f"http://{admin}/readyz"):
             if process.poll() is not None or perf_counter() - began > _READY_WITHIN:
-                raise RuntimeError(f"the daemon did not get ready; see {log.name}")
+                raise RuntimeError(f"the daemon did not get ready:\n{_end_of(log.name)}")
             await asyncio.sleep(_PAUSE)
         yield Daemon(
             pid=process.pid,
             public=f"http://{public}",
-            admin=f"http://{admin}",
             journal=journal,
             start=perf_counter() - began,
         )
         process.send_signal(signal.SIGTERM)
         if await asyncio.to_thread(process.wait, _STOPS_WITHIN):
-            raise RuntimeError(f"the daemon did not stop cleanly; see {log.name}")
+            raise RuntimeError(f"the daemon did not stop cleanly:\n{_end_of(log.name)}")
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _end_of(log: str) -> str:
+    """The last of what a daemon said; the file goes with the round."""
+    return Path(log).read_text(errors="replace")[-_TOLD:]
 
 
 def _ready(url: str) -> bool:

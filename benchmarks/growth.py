@@ -16,9 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.journal_made import made
-from benchmarks.measuring import median
-from benchmarks.passage import passage
-from benchmarks.queues import Round
+from benchmarks.passage import Round, figure, passage
 from benchmarks.report import Effort, Figure
 from benchmarks.stage import staged
 
@@ -64,17 +62,4 @@ async def measure(effort: Effort) -> Sequence[Figure]:
             for size, done in rounds.items():
                 async with copied(size, effort.directory) as journal:
                     done.append(await passage(stage, effort, number=number, journal=journal))
-    return [_figure(size, done) for size, done in rounds.items()]
-
-
-def _figure(size: int, rounds: Sequence[Round]) -> Figure:
-    return Figure(
-        suite=SUITE,
-        name=f"{size:,} events before",
-        unit="messages/s",
-        rounds=tuple(one.rate for one in rounds),
-        beside={
-            "own CPU, µs/message": median(one.own for one in rounds) * 1e6,
-            "broker's CPU, µs/message": median(one.brokers for one in rounds) * 1e6,
-        },
-    )
+    return [figure(SUITE, f"{size:,} events before", done) for size, done in rounds.items()]

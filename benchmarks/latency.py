@@ -22,7 +22,7 @@ from benchmarks.daemon import daemon
 from benchmarks.measuring import median
 from benchmarks.numbered import numbered
 from benchmarks.pace import TICK, Load, arrivals, load
-from benchmarks.passage import IN, OUT, capacity, nothing_else, prepared, sink, source
+from benchmarks.passage import IN, OUT, capacity, holding, prepared, sink, source
 from benchmarks.processes import cpu_of
 from benchmarks.report import Effort, Figure
 from benchmarks.stage import Stage, staged
@@ -81,7 +81,7 @@ async def _round(stage: Stage, effort: Effort, rate: float) -> Spread:
             raise RuntimeError(f"{_GIVE_UP:g} s after the last message not all had come") from None
         finally:
             receiving.cancel()
-        await nothing_else(stage, (IN, OUT), len(moments), len(bodies))
+        await holding(stage, {IN: 0, OUT: 0})
         own = (cpu_of(running.pid) - own) / len(moments)
         return _spread(sending, moments, own)
 

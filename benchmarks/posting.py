@@ -2,7 +2,8 @@
 
 Rules
 1. Connections are kept alive, and each posts again as soon as it has its answer: as many posts are
-   under way as there are connections.
+   under way as there are connections. In such a closed loop nobody posts while the server stands
+   still, so a standstill is in few latencies: the worst is told as well.
 2. Requests are rendered before the first is sent, and of an answer only status and length are
    looked at: it shares the machine with what it measures.
 3. An answer other than 200, or none, ends it with an error.
@@ -52,6 +53,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     seconds: float
     p50: float
     p99: float
+    worst: float
     own: float
 
 
@@ -65,7 +67,7 @@ class Round:
         self._all, self._warm = len(requests), len(requests) // _WARM_UP
         self._pid = pid
         self._answered = 0
-        self._began = self._own = 0.0
+        self._began, self._own = perf_counter(), cpu_of(pid)
 
     def answered(self, number: int, latency: float) -> None:
         """Post `number` has its answer."""
@@ -91,6 +93,7 @@ class Round:
             seconds=self._began,
             p50=latencies[len(latencies) // 2],
             p99=latencies[len(latencies) * 99 // 100],
+            worst=latencies[-1],
             own=self._own,
         )
 

@@ -7,7 +7,7 @@ Rules
 2. Memory is what is resident. What one connection or one queue more takes is the difference between
    many and few, divided: 500 connections that have posted once and stay open, against the same
    daemon after as many posts on one connection; 200 queues against 1, on daemons of their own.
-3. After a backlog: resident memory 3 s after the last message of the effort was delivered.
+3. After a backlog: resident memory 3 s after all messages of the effort are seen delivered.
 4. A start is timed from the process's first moment until `/readyz` answers 200: the interpreter's
    own start is in it. A journal of a million events (fewer for a small effort, see `growth`) is a
    copy, on disk before and, like any file read a moment ago, in the page cache.
@@ -25,7 +25,7 @@ from benchmarks import stores
 from benchmarks.daemon import Daemon, daemon
 from benchmarks.growth import affordable, copied
 from benchmarks.numbered import numbered
-from benchmarks.passage import IN, nothing_else, prepared, reached, sink, source
+from benchmarks.passage import IN, all_arrived, prepared, sink, source
 from benchmarks.processes import cpu_of, resident
 from benchmarks.report import Effort, Figure
 from benchmarks.stage import Stage, staged
@@ -83,7 +83,7 @@ async def _idle(stage: Stage, effort: Effort, found: Figures) -> None:
             await stage.fill(IN, numbered(_FEW))
             async with _Posting.connected(running) as one:
                 await one.post(numbered(1, first=_FEW)[0])
-                await _arrived(stage, _FEW + 1)
+                await all_arrived(stage, _FEW + 1)
                 await _all_written(place, _FEW + 1)
             await asyncio.sleep(_SETTLING)
             _add(found, "idle, resident", "MB", resident(running.pid) / _MB)
@@ -133,7 +133,7 @@ async def _after_backlog(stage: Stage, effort: Effort, found: Figures) -> None:
     async with prepared(stage, effort.directory) as place:
         await stage.fill(IN, numbered(effort.messages))
         async with daemon(place, source(stage) + sink(stage)) as running:
-            await _arrived(stage, effort.messages)
+            await all_arrived(stage, effort.messages)
             await asyncio.sleep(_SETTLING)
             name = f"after a backlog of {effort.messages:,}, resident"
             _add(found, name, "MB", resident(running.pid) / _MB)
@@ -160,10 +160,6 @@ type = "file"
 name = "file"
 path = "{place / "events.jsonl"}"
 """
-
-
-async def _arrived(stage: Stage, number: int) -> None:
-    await nothing_else(stage, (IN,), await reached(stage, number), number)
 
 
 async def _all_written(place: Path, number: int) -> None:

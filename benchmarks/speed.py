@@ -6,11 +6,13 @@ Rules
 2. What was measured is kept after each suite: one that fails takes nothing away from those before.
 3. Verdicts compare within this run only. With `--strict` a target that is missed makes the exit
    status 1; one that was not measured does not.
+4. SIGTERM ends a suite as Ctrl-C does: contenders and brokers end with it.
 """
 
 import asyncio
 import importlib
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,6 +43,7 @@ SUITES: Mapping[str, str] = {
 
 _PEERS = ("aio-pika", "aiormq", "faststream", "mq-bridge-basic", "aiohttp", "lxml", "xmlschema")
 _MISSED = 1  # exit status
+_HEARD = 0.01  # seconds in which the loop gets to a signal
 _ROOT = Path(__file__).parents[1]
 
 
@@ -132,7 +135,19 @@ def _measured(name: str, *, messages: int, rounds: int, directory: Path) -> Sequ
     measure: Suite = importlib.import_module(SUITES[name]).measure
     with tempfile.TemporaryDirectory(prefix="speed-", dir=directory.absolute()) as place:
         effort = Effort(messages=messages, rounds=rounds, directory=Path(place))
-        return asyncio.run(measure(effort))
+        try:
+            return asyncio.run(_cancellable(measure, effort))
+        except asyncio.CancelledError:
+            raise click.Abort from None
+
+
+async def _cancellable(measure: Suite, effort: Effort) -> Sequence[Figure]:
+    this = asyncio.current_task()
+    if this is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    measured = await measure(effort)
+    await asyncio.sleep(_HEARD)  # a suite that never waits has not noticed a signal so far
+    return measured
 
 
 def _report(figures: Sequence[Figure], *, messages: int, rounds: int) -> Report:

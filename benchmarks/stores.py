@@ -8,9 +8,7 @@ Rules
 
 from collections.abc import Sequence
 
-from benchmarks.measuring import median
-from benchmarks.passage import passage
-from benchmarks.queues import Round
+from benchmarks.passage import Round, figure, passage
 from benchmarks.report import Effort, Figure
 from benchmarks.stage import staged
 
@@ -30,17 +28,7 @@ async def measure(effort: Effort) -> Sequence[Figure]:
         for _ in range(effort.rounds):
             for stores, done in rounds.items():
                 done.append(await passage(stage, effort, queues=names(stores)))
-    return [_figure(stores, done) for stores, done in rounds.items()]
-
-
-def _figure(stores: int, rounds: Sequence[Round]) -> Figure:
-    return Figure(
-        suite=SUITE,
-        name=f"{stores} queue{'s' if stores > 1 else ''}",
-        unit="messages/s",
-        rounds=tuple(one.rate for one in rounds),
-        beside={
-            "own CPU, µs/message": median(one.own for one in rounds) * 1e6,
-            "broker's CPU, µs/message": median(one.brokers for one in rounds) * 1e6,
-        },
-    )
+    return [
+        figure(SUITE, f"{stores} queue{'s' if stores > 1 else ''}", done)
+        for stores, done in rounds.items()
+    ]

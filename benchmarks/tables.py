@@ -56,10 +56,18 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
             number(one.value),
             "" if one.by_rounds is None else number(one.by_rounds),
             "met" if one.met else "MISSED",
+            _shown(one),
         ]
         for one in verdicts
     ]
-    return _aligned([["target", "", "", "is", "by rounds", ""], *rows], left=(0, 1, 5))
+    return _aligned([["target", "", "", "is", "by rounds", "", ""], *rows], left=(0, 1, 5, 6))
+
+
+def _shown(verdict: Verdict) -> str:
+    if verdict.shown is None:
+        return ""
+    ours, other = map(number, verdict.shown)
+    return f"{verdict.target.shows}: {ours}, theirs {other}"
 
 
 def _spread(rounds: Sequence[float]) -> str:

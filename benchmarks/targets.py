@@ -32,7 +32,7 @@ class Name(Struct, frozen=True):
 class Target(Struct, frozen=True, kw_only=True):
     """One row of the table: `of` by `against`, or `of` alone, is to be at least, or under, `bound`.
 
-    `unit` is empty for a ratio.
+    `unit` is empty for a ratio. `shows` is what else is told of both, by its name beside them.
     """
 
     what: str
@@ -41,6 +41,7 @@ class Target(Struct, frozen=True, kw_only=True):
     sense: Sense = "at least"
     bound: float
     unit: str = ""
+    shows: str | None = None
 
     def is_met_by(self, value: float) -> bool:
         """Whether a value is on the right side; the bound itself is at least, and not under."""
@@ -48,12 +49,15 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What came of a target. `by_rounds`: the median of the ratios, round by round, if any."""
+    """What came of a target. `by_rounds`: the median of the ratios, round by round, if any;
+    `shown`: what the target shows, of ours and of the other.
+    """
 
     target: Target
     value: float
     by_rounds: float | None
     met: bool
+    shown: tuple[float, float] | None = None
 
 
 _OURS = Name(queues.SUITE, queues.OURS)
@@ -84,6 +88,7 @@ TARGETS: Sequence[Target] = (
         of=_OURS,
         against=Name(queues.SUITE, "mq-bridge, handler"),
         bound=0.6,
+        shows="own CPU, µs/message",
     ),
     Target(
         what="four sinks instead of one",
@@ -98,7 +103,7 @@ TARGETS: Sequence[Target] = (
         bound=0.35,
     ),
     Target(
-        what="webhook, one event a post, p99",
+        what="webhook, one event a post, p99 (closed loop)",
         of=Name(webhooks.SUITE, webhooks.OURS, _P99),
         sense="under",
         bound=50.0,
@@ -159,7 +164,18 @@ def _verdict(target: Target, figures: Mapping[tuple[str, str], Figure]) -> Verdi
         value=value,
         by_rounds=_by_rounds(target, figures),
         met=target.is_met_by(value),
+        shown=_shown(target, figures),
     )
+
+
+def _shown(target: Target, figures: Mapping[tuple[str, str], Figure]) -> tuple[float, float] | None:
+    if target.shows is None or target.against is None:
+        return None
+    ours, other = (
+        figures[name.suite, name.figure].beside.get(target.shows)
+        for name in (target.of, target.against)
+    )
+    return None if ours is None or other is None else (ours, other)
 
 
 def _value(name: Name, figures: Mapping[tuple[str, str], Figure]) -> float | None:

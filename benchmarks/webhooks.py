@@ -4,7 +4,7 @@ Rules
 1. A post counts when it is answered 200: with ours, when every event of it is committed and synced.
 2. A round in which a post was answered anything else, or after which the journal does not hold
    exactly the events that were posted, is no measurement: it ends the benchmark.
-3. All contenders get the same events, one a post over 32 connections and a hundred a post over 4.
+3. All contenders get the same events over 32 connections, one a post and a hundred a post.
    Each round of ours has a new daemon with a new journal, so that none of them is a duplicate.
 4. Rounds go in turn: each contender once, then each once more.
 5. What is timed, and from when to when, stands in `posting`.
@@ -23,11 +23,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks import feed
 from benchmarks.daemon import daemon
 from benchmarks.measuring import median
 from benchmarks.posting import Order, Shown
+from benchmarks.processes import tied
 from benchmarks.report import Effort, Figure
 from consumer.simulators.broker_home import free_port
 from consumer.simulators.radial_xml import NAMESPACE
@@ -74,7 +76,7 @@ async def bare(_: Path) -> AsyncIterator[Running]:
     """aiohttp, and no more."""
     port = free_port()
     process = subprocess.Popen(  # noqa: S603, ASYNC220 - of this project, at once
-        [sys.executable, "-m", "benchmarks.peers.aiohttp_handler", f'{{"port": {port}}}'],
+        tied([sys.executable, "-m", "benchmarks.peers.aiohttp_handler", f'{{"port": {port}}}']),
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
     )
@@ -112,8 +114,8 @@ path = "{directory / "events.jsonl"}"
 CONTENDERS: Mapping[str, Load] = {
     BARE: Load(bare, 1, 32),
     OURS: Load(ours, 1, 32),
-    BARE_MANY: Load(bare, _MANY, 4),
-    OURS_MANY: Load(ours, _MANY, 4),
+    BARE_MANY: Load(bare, _MANY, 32),
+    OURS_MANY: Load(ours, _MANY, 32),
 }
 
 
@@ -133,6 +135,7 @@ async def _reachable(port: int) -> bool:
 async def measure(effort: Effort, contenders: Mapping[str, Load] = CONTENDERS) -> Sequence[Figure]:
     """Events a second that each contender answers for."""
     rounds: dict[str, list[Shown]] = {name: [] for name in contenders}
+    effort = replace(effort, messages=effort.messages // _MANY * _MANY)  # every post is a full one
     bodies = {
         events: _written(effort, events) for events in {load.events for load in contenders.values()}
     }
@@ -163,7 +166,7 @@ async def _posted(load: Load, running: Running, bodies: Path) -> Shown:
         connections=load.connections,
     )
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.posting", msgspec.json.encode(order)),
+        *tied([sys.executable, "-m", "benchmarks.posting", msgspec.json.encode(order).decode()]),
         cwd=_ROOT,
         stdout=subprocess.PIPE,
     )
@@ -191,6 +194,7 @@ def _figure(name: str, load: Load, rounds: Sequence[Shown]) -> Figure:
             "connections": load.connections,
             "p50, ms": median(one.p50 for one in rounds) * 1e3,
             "p99, ms": median(one.p99 for one in rounds) * 1e3,
+            "worst, ms": median(one.worst for one in rounds) * 1e3,
             "own CPU, µs/post": median(one.own / one.posts for one in rounds) * 1e6,
         },
     )

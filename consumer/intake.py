@@ -12,9 +12,9 @@ Rules
 
 Theory of operation. `accept` glances at small messages on the event loop; what a glance does not
 settle, and every large message, is understood on a thread, since a loop that parses or explains for
-long sends no heartbeats. For the same reason all callers have one share of each turn of the loop
-together; who must answer at once goes before those who can wait. The entries go to the journal in
-the order of the calls. What `accept` returns waits for the commit, which is a task of its own: a
+long sends no heartbeats. For the same reason all who can wait have one share of each turn of the
+loop together; who must answer at once begins at once. The entries of one caller go to the journal
+in the order of its calls. What `accept` returns waits for the commit, which is a task of its own: a
 source can have its next messages understood while the last are being synced, and a caller that goes
 away (a webhook's sender hung up) takes nothing with it.
 """

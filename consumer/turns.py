@@ -1,4 +1,4 @@
-"""A share of every turn of the event loop, for all who have work that would take it whole.
+"""A share of every turn of the event loop, for all who have messages to be understood.
 
 The event loop goes round: in each turn it gives time to everybody who is ready, and reads and
 writes sockets in between. Somebody with much to do may do a slice and let the others have their
@@ -25,9 +25,11 @@ class Turns:
         return self._done >= self._share or self._line.locked()
 
     async def next(self) -> None:
-        """Wait in line for a turn in which something is left."""
+        """Wait in line for another turn. Who is first in line has it, whatever others did in it
+        without asking: or else these could keep him waiting for ever.
+        """
         async with self._line:
-            while self._done >= self._share:
+            if self._done >= self._share:
                 self._renewed.clear()
                 await self._renewed.wait()
 

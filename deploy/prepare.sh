@@ -3,6 +3,7 @@
 #
 #   prepare.sh venv PYTHON DIRECTORY       a virtual environment with pip in it
 #   prepare.sh broker required|optional    a RabbitMQ for the tests, or for the demo
+#   prepare.sh broker installed            one on this machine, for benchmarks: no other will do
 #   prepare.sh commands NAME...            programs whose Debian packages have the same names
 #
 # As root on Debian (or a relative of it) missing packages are installed with apt-get; anybody else
@@ -89,6 +90,9 @@ prepare_broker() {
     elif [ "$1" = optional ]; then
         say "no RabbitMQ is installed: the demo goes on without a queue" \
             "(on Debian: sudo apt-get install --no-install-recommends rabbitmq-server)"
+    elif [ "$1" = installed ]; then
+        die "this needs an installed RabbitMQ, on Debian:" \
+            "sudo apt-get install --no-install-recommends rabbitmq-server"
     elif [ -n "${TEST_AMQP_URL:-}" ] || docker_answers; then
         say "no RabbitMQ is installed: tests that restart a broker will fail and say so"
     else
@@ -119,5 +123,6 @@ case "$verb $#" in
     "venv 2") prepare_venv "$@" ;;
     "broker 1") prepare_broker "$@" ;;
     commands*) prepare_commands "$@" ;;
-    *) die "usage: prepare.sh venv PYTHON DIRECTORY | broker required|optional | commands NAME..." ;;
+    *) die "usage: prepare.sh venv PYTHON DIRECTORY | broker required|optional|installed |" \
+        "commands NAME..." ;;
 esac

@@ -78,7 +78,7 @@ def made() -> set[Name]:
     """What the suites make that targets ask for, made by their own functions."""
     spread = latency.Spread(**dict.fromkeys(latency.Spread.__struct_fields__, 1.0))
     latencies = [latency._figure(share, 1.0, [spread]) for share in latency.SHARES]
-    shown = Shown(posts=1, seconds=1.0, p50=1.0, p99=1.0, own=1.0)
+    shown = Shown(posts=1, seconds=1.0, p50=1.0, p99=1.0, worst=1.0, own=1.0)
     posted = [webhooks._figure(name, load, [shown]) for name, load in webhooks.CONTENDERS.items()]
     names = {Name(queues.SUITE, name) for name in queues.CONTENDERS}
     for one in (*latencies, *posted):

@@ -42,6 +42,22 @@ async def test_shares_are_taken_in_the_order_of_coming() -> None:
     assert taken == [0, 1, 2, 3, 4]
 
 
+async def test_who_does_not_ask_cannot_keep_the_others_waiting() -> None:
+    turns = Turns(share=1)
+
+    async def never_ask() -> None:
+        while True:
+            turns.did(1)
+            await asyncio.sleep(0)
+
+    impatient = asyncio.create_task(never_ask())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        for _ in range(5):
+            await turns.next()
+    impatient.cancel()
+
+
 async def test_a_share_is_there_again_in_the_next_turn() -> None:
     turns = Turns(share=1)
     turns.did(1)

@@ -5,5 +5,6 @@ moves back-orders from one queue to another, as JSON, until it is killed, and lo
 broker lives: it acknowledges a message after the broker has confirmed what came of it. All have
 uvloop, where they have a loop, and the same prefetch.
 
-`aiohttp_handler` is the one that knows no queue: it answers posts, and does nothing else.
+Two do less: `mq_bridge_passing` moves the XML as it is, and `aiohttp_handler` knows no queue; it
+answers posts, and does nothing else.
 """

@@ -61,7 +61,7 @@ class LenientTransports(TransportFactory):
     def agree(self, frame_max: int) -> None:
         """No frame's payload may be longer from now on, in bytes; 0 is no limit."""
         if self._reader is not None:
-            self._reader.longest = frame_max or _UNLIMITED
+            self._reader.longest = min(frame_max or _UNLIMITED, _UNLIMITED)
 
     async def create(
         self, url: URL, **kwargs: Any
@@ -136,7 +136,7 @@ class LenientReader(asyncio.StreamReader):
         while size < whole:
             piece = await self._reader.read(_CHUNK)
             if not piece:
-                raise asyncio.IncompleteReadError(rest, whole)
+                raise asyncio.IncompleteReadError(b"".join(pieces), whole)
             self.heard = asyncio.get_running_loop().time()
             pieces.append(piece)
             size += len(piece)

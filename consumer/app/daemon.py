@@ -61,7 +61,9 @@ class Daemon:
         self._deadline = 0.0
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = _nothing) -> None:
-        """Run until `stop` is set; raises whatever killed a part."""
+        """Run until `stop` is set; raises whatever killed a part. `ready` is called once every
+        part has started.
+        """
         journal = SqliteJournal(journal_path(self._settings.journal.url))
         async with journal as self._journal, AsyncExitStack() as stack:
             operators = self._operators()

@@ -77,10 +77,10 @@ class Ledger:
         self, seq: int, offered: Sequence[Record], refused: Mapping[int, str]
     ) -> None:
         """Move the cursor to `seq`, and park what was refused."""
+        now = datetime.now(UTC)  # the cursor may wait for company
         await self._persist(lambda: self._journal.advance(self._sink, seq, refused))
         delivered = [record.recorded for record in offered if record.seq not in refused]
         self._metrics.delivered.labels(self._sink).inc(len(delivered))
-        now = datetime.now(UTC)
         for recorded, times in Counter(delivered).items():  # a commit has one moment
             seconds = (now - recorded).total_seconds()
             self._metrics.delivery.observe(self._sink, seconds, times=times)

@@ -65,10 +65,10 @@ class SqliteJournal:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self._path = path
         self._readonly = readonly
-        self._tail = Tail()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._tail = Tail()
         async with AsyncExitStack() as stack:
             self._writer = None if self._readonly else Writer(self._path, self._tail.hear)
             if self._writer:

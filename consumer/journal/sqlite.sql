@@ -19,7 +19,7 @@ SELECT
 FROM events WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: insert_events
--- Append new events after `head`. rows: JSON array of sqlite_writes.Row; bodies: all of them in one.
+-- Append new events after `head`. rows: JSON array of sqlite_rows.Row; bodies: all of them in one.
 -- MATERIALIZED: json_each writes a value out anew each time that it is named.
 WITH rows AS MATERIALIZED (SELECT key, value FROM json_each(:rows))
 INSERT INTO events (seq, id, recorded, origin, source, type, subject, body)

@@ -16,7 +16,7 @@ from consumer.survey import Tally
 from consumer.surveyor.keeping import EVENTS, STATES, Keeper, Means, parts
 from consumer.surveyor.memory import Memory, Seen
 from consumer.surveyor.telling import AGAIN, Teller
-from consumer.surveyor.turns import Turns
+from consumer.surveyor.turns import Rows
 
 
 class Found(Struct):
@@ -127,7 +127,7 @@ class Ending:
         now = timestamp(utc_now())
         events: list[Event] = []
         lines: dict[str, Known] = {}
-        turns = Turns()
+        turns = Rows()
         for subject in subjects:
             line = self._lines.known[subject]
             body, detail = bodies.get(subject), ended[subject]

@@ -13,7 +13,7 @@ from consumer.surveyor.ending import Ending, Found
 from consumer.surveyor.keeping import Keeper, Means, batches
 from consumer.surveyor.memory import Lines, Memory, Seen
 from consumer.surveyor.telling import Case, Teller, Told, digest_of
-from consumer.surveyor.turns import PAGE_ON_THE_LOOP, Turns, run
+from consumer.surveyor.turns import PAGE_ON_THE_LOOP, Rows, run
 
 # Systems whose natural keys may stand several times in one answer. Elsewhere the key is an id: the
 # same one twice is one line, whose row moved from one page to another.
@@ -141,7 +141,7 @@ class ScopeSurvey:
         known = self._lines.known
         bodies = await self._keeper.last_told([row.subject for row in batch])
         now = timestamp(utc_now())
-        turns = Turns()
+        turns = Rows()
         news: dict[str, Told] = {}
         for row in batch:
             detail = details.get(row.key) or b""

@@ -21,7 +21,7 @@ async def run(work: Callable[[], T], *, away: bool) -> T:
     return await asyncio.to_thread(work) if away else work()
 
 
-class Turns:
+class Rows:
     """Does one row after the other, and counts."""
 
     def __init__(self) -> None:

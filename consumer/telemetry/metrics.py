@@ -252,6 +252,7 @@ class Metrics:
                 counter.labels(sink)
         for sink in sinks:
             self.paused.labels(sink)
+            self.delivery.observe(sink, 0.0, times=0)
         for part in (
             *(f"sources.{name}" for name in sources),
             *(f"sinks.{name}" for name in sinks),
