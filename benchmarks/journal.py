@@ -13,31 +13,26 @@ Rules
 
 import asyncio
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 
 import click
 import msgspec
 from msgspec import Struct
 
+from benchmarks.daemon import daemon
 from benchmarks.journal_made import SINKS, made
 from benchmarks.journal_retention import MOST_APPEND, Retention, retention
 from benchmarks.measuring import machine, median
-from consumer.simulators.broker_home import free_port
 
 _MISSED = 1  # exit status
 _MOST_START = 3.0
 _MOST_COMMAND = 1.0
-_GIVE_UP = 120.0
-_PAUSE = 0.005
 _MIB = 1 << 20
 _ROOT = Path(__file__).parents[1]
 
@@ -159,44 +154,11 @@ def _command(path: Path, arguments: Sequence[str]) -> float:
 
 def _start(path: Path) -> float:
     """How long the daemon took until it was ready; RuntimeError where it never was."""
-    listen = f"127.0.0.1:{free_port()}"
-    configuration = path.with_name("consumer.toml")
-    configuration.write_text(_configuration(path, listen))
-    began = perf_counter()
-    with subprocess.Popen(  # noqa: S603 - this very program
-        [sys.executable, "-m", "consumer", "run", "-c", str(configuration)],
-        cwd=_ROOT,
-        stdin=subprocess.DEVNULL,
-    ) as daemon:
-        try:
-            while not _ready(f"http://{listen}/readyz"):
-                if daemon.poll() is not None or perf_counter() - began > _GIVE_UP:
-                    raise RuntimeError("the daemon did not get ready")
-                sleep(_PAUSE)
-            return perf_counter() - began
-        finally:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(_GIVE_UP)
+    return asyncio.run(_started(path))
 
 
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own daemon
-            return bool(answer.status == 200)  # noqa: PLR2004 - as the contract has it
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _configuration(path: Path, listen: str) -> str:
-    return f"""
-[journal]
-url = "sqlite:{path}"
-[admin]
-listen = "{listen}"
-[webhooks]
-listen = "127.0.0.1:{free_port()}"
-[log]
-level = "error"
+async def _started(path: Path) -> float:
+    parts = f"""
 [[sources]]
 type = "radial-webhook"
 name = "radial-webhook"
@@ -205,6 +167,8 @@ type = "file"
 name = "{SINKS[0]}"
 path = "{path.with_name("events.jsonl")}"
 """
+    async with daemon(path.parent, parts, journal=path) as running:
+        return running.start
 
 
 # --- for people ----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from benchmarks.measuring import machine
 from benchmarks.report import Effort, Figure, Suite
 from benchmarks.tables import table, verdict_table
 from benchmarks.targets import Verdict, verdicts
+from consumer.errors import ConsumerError
 
 SUITES: Mapping[str, str] = {
     "queues": "benchmarks.queues",
@@ -139,6 +140,8 @@ def _measured(name: str, *, messages: int, rounds: int, directory: Path) -> Sequ
             return asyncio.run(_cancellable(measure, effort))
         except asyncio.CancelledError:
             raise click.Abort from None
+        except (ConsumerError, RuntimeError) as error:  # what makes a round no measurement
+            raise click.ClickException(f"{name}: {error}") from error
 
 
 async def _cancellable(measure: Suite, effort: Effort) -> Sequence[Figure]:
