@@ -243,7 +243,9 @@ def test_what_was_measured_survives_a_suite_that_fails(
     monkeypatch.setattr(webhooks, "measure", fail)
     chosen = ["--only", "webhooks", "--only", "queues", "--rounds", "7"]
     done = CliRunner().invoke(main, ["speed", *chosen, "--directory", str(tmp_path)])
-    assert isinstance(done.exception, RuntimeError)
+    assert isinstance(done.exception, SystemExit)
+    assert done.exit_code == 1
+    assert "Error: webhooks: 97 of 100 messages arrived" in done.output
     report = msgspec.json.decode((tmp_path / "speed.json").read_bytes(), type=speed.Report)
     assert [one.name for one in report.figures] == [queues.OURS]
     assert sorted(left.name for left in tmp_path.iterdir()) == ["speed.json", "speed.png"]
