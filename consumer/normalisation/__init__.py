@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from consumer.errors import Refused
 from consumer.event import Event
 from consumer.normalisation import radial
-from consumer.normalisation.xml import Node, as_node, name_of, put_back, read
+from consumer.normalisation.taking import as_node, put_back
+from consumer.normalisation.xml import Node, name_of, read
 
 ROOTS: dict[str, Callable[..., tuple[Event, ...]]] = {
     "OrderBackorder": radial.backorders,

@@ -38,16 +38,8 @@ from consumer.event import (
 )
 from consumer.normalisation import lexical
 from consumer.normalisation.radial_parties import take_parties
-from consumer.normalisation.xml import (
-    Node,
-    add,
-    as_node,
-    put_back,
-    read,
-    take_node,
-    take_nodes,
-    take_text,
-)
+from consumer.normalisation.taking import as_node, put_back, take_node, take_nodes, take_text
+from consumer.normalisation.xml import Node, add, read
 
 # ShippingDelayType: the event's type and its `delay`
 _DELAYS: dict[str | None, tuple[EventType, str | None]] = {

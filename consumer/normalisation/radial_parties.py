@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from consumer.event import Address, Party
-from consumer.normalisation.xml import Node, put_back, take_node, take_nodes, take_text
+from consumer.normalisation.taking import put_back, take_node, take_nodes, take_text
+from consumer.normalisation.xml import Node
 
 _NOBODY: Mapping[str, Party] = {}
 
