@@ -10,13 +10,17 @@ Rules
 3. While the journal cannot commit, nothing is settled. A source that must answer at once gets
    `JournalUnavailable`; one that can wait waits, which pauses its upstream by itself.
 
-Theory of operation. `accept` glances at small messages on the event loop; what a glance does not
-settle, and every large message, is understood on a thread, since a loop that parses or explains for
-long sends no heartbeats. For the same reason all who can wait have one share of each turn of the
-loop together; who must answer at once begins at once. The entries of one caller go to the journal
-in the order of its calls. What `accept` returns waits for the commit, which is a task of its own: a
-source can have its next messages understood while the last are being synced, and a caller that goes
-away (a webhook's sender hung up) takes nothing with it.
+Theory of operation. `accept` glances at small messages on the event loop, and at large ones on a
+thread; what a glance does not settle is understood on a thread, since a loop that parses or
+explains for long sends no heartbeats. For the same reason all who can wait have one share of each
+turn of the loop together; who must answer at once begins at once. Large messages are glanced at one
+after the other: of threads that run Python only one gets on, and to quarrel about which took them
+as long again as the work. What has to be explained may take seconds, and holds up nobody.
+
+The entries of one caller go to the journal in the order of its calls. What `accept` returns waits
+for the commit, which is a task of its own: a source can have its next messages understood while the
+last are being synced, and a caller that goes away (a webhook's sender hung up) takes nothing with
+it.
 """
 
 import asyncio
@@ -89,6 +93,7 @@ class Intake:
         self._committed = committed
         self._pending: set[asyncio.Task[Outcomes]] = set()
         self._turns = Turns(_IN_ONE_TURN)
+        self._large = asyncio.Lock()
         self._line = asyncio.Lock()
         self._in_line = 0
         self.failure: str | None = None
@@ -228,17 +233,25 @@ class Intake:
         for message in messages:
             if self._turns.over and (patiently or entries):
                 await self._turns.next()
-            entry = self._glance(message)
-            self._turns.did(len(message.body))
-            if entry is None:
-                entry = await asyncio.to_thread(self._understand, message)
-            entries.append(entry)
+            entries.append(await self._understand_one(message))
         return entries
+
+    async def _understand_one(self, message: Message) -> Entry:
+        """One message as its entry, here and now where that does not take long."""
+        size = len(message.body)
+        entry: Entry | None = None
+        if size <= min(self._settings.offload_above, self._settings.max_message):
+            entry = self._glance(message)
+            self._turns.did(size)
+        elif size <= self._settings.max_message:
+            async with self._large:
+                entry = await asyncio.to_thread(self._glance, message)
+        if entry is None:
+            entry = await asyncio.to_thread(self._understand, message)
+        return entry
 
     def _glance(self, message: Message) -> Entry | None:
         """One message, if that is quickly understood; None where it takes `_understand`."""
-        if len(message.body) > min(self._settings.offload_above, self._settings.max_message):
-            return None
         with suppress(Exception):  # `_understand` meets the same bug, and tells
             found = self._schemas.glance(message.body)
             return entry_of(message, found, self._privacy) if found else None

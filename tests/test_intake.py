@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -191,22 +192,66 @@ async def test_large_payloads_are_understood_off_the_loop_and_in_order(schemas: 
     assert [outcome.accepted for outcome in await committed] == [1, 1]
     records = await bench.journal.read(0, limit=10)
     assert [record.subject for record in records] == ["1/1", "2/1"]
-    assert watched.asked == [("examine", False), ("glance", True)]
+    assert watched.asked == [("glance", False), ("glance", True)]
+
+
+async def test_large_payloads_are_glanced_at_one_after_the_other(schemas: Schemas) -> None:
+    watched = WatchedSchemas(schemas)
+    bench = Bench(watched, settings=IntakeSettings(offload_above=Size(100)))
+    outcomes = await asyncio.gather(*(bench.take(sample(str(n))) for n in range(20)))
+    assert [outcome.accepted for (outcome,) in outcomes] == [1] * 20
+    assert watched.most_at_once == 1
+
+
+async def test_a_large_payload_that_takes_long_to_explain_holds_up_no_other(
+    schemas: Schemas,
+) -> None:
+    watched = WatchedSchemas(schemas)
+    bench = Bench(watched, settings=IntakeSettings(offload_above=Size(100)))
+    watched.explain.clear()
+    refused = asyncio.create_task(
+        bench.take(message(body=SAMPLE.replace(b'quantity="1"', b'quantity="x"')))
+    )
+    try:
+        await until(lambda: ("examine", False) in watched.asked)
+        [outcome] = await bench.take(sample("2"))
+        assert (outcome.accepted, refused.done()) == (1, False)
+    finally:
+        watched.explain.set()
+    [outcome] = await refused
+    assert outcome.quarantined == 1
+
+
+async def test_a_payload_beyond_the_limit_is_not_even_glanced_at(schemas: Schemas) -> None:
+    watched = WatchedSchemas(schemas)
+    bench = Bench(watched, settings=IntakeSettings(max_message=Size(100)))
+    [outcome] = await bench.take(sample())
+    assert (outcome.quarantined, watched.asked) == (1, [])
 
 
 class WatchedSchemas(Schemas):
-    """Remembers on which threads it was asked what."""
+    """Remembers on which threads it was asked what; can be made to wait before it explains."""
 
     def __init__(self, schemas: Schemas) -> None:
         super().__init__(schemas._judge)
         self.asked: list[tuple[str, bool]] = []
+        self.most_at_once = 0
+        self.explain = threading.Event()
+        self.explain.set()
+        self._glances = 0
 
     def glance(self, body: bytes) -> Examination | None:
         self.asked.append(("glance", current_thread() is main_thread()))
-        return super().glance(body)
+        self._glances += 1
+        self.most_at_once = max(self.most_at_once, self._glances)
+        try:
+            return super().glance(body)
+        finally:
+            self._glances -= 1
 
     def examine(self, body: bytes) -> Examination:
         self.asked.append(("examine", current_thread() is main_thread()))
+        self.explain.wait(30)
         return super().examine(body)
 
 
