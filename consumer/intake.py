@@ -254,7 +254,8 @@ class Intake:
         """One message, if that is quickly understood; None where it takes `_understand`."""
         with suppress(Exception):  # `_understand` meets the same bug, and tells
             found = self._schemas.glance(message.body)
-            return entry_of(message, found, self._privacy) if found else None
+            entry = entry_of(message, found, self._privacy) if found else None
+            return None if entry and entry.refusals else entry  # quarantine wants every byte
         return None
 
     def _understand(self, message: Message) -> Entry:

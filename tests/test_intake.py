@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -159,6 +160,16 @@ async def test_a_message_that_our_code_stumbles_over_is_quarantined_once(
     [kept] = await bench.journal.quarantined()
     assert (kept.times, kept.body) == (2, SAMPLE)
     assert kept.problems[0].reason == "this program failed on it (ZeroDivisionError)"
+
+
+async def test_what_cannot_be_told_is_quarantined_with_every_blank(schemas: Schemas) -> None:
+    bench = Bench(schemas)
+    unknown = b"<ShippingDelayType>Unheard Of</ShippingDelayType>"
+    body = re.sub(rb"<ShippingDelayType>.*?</ShippingDelayType>", unknown, SAMPLE)
+    [outcome] = await bench.take(message(body=body))
+    assert "Unheard Of" in outcome.problems[0].reason
+    [kept] = await bench.journal.quarantined()
+    assert kept.body == body
 
 
 async def test_a_failing_commit_is_told_to_who_must_answer_at_once(schemas: Schemas) -> None:

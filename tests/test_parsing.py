@@ -72,6 +72,32 @@ def test_what_does_not_say_utf_8_is_read_as_what_it_says() -> None:
         assert root.text == "\u00e9"
 
 
+@pytest.mark.parametrize("start", ["", DECLARED, "\ufeff" + DECLARED + "\n"])
+def test_white_space_between_elements_may_be_left_out(start: str) -> None:
+    body = f"{start}<a>\n <b> </b> <c> x </c>\n<d>y <e/> <e/></d></a>".encode()
+    kept, left_out = parse(body), parse(body, blanks=False)
+    assert not isinstance(kept, Problem)
+    assert not isinstance(left_out, Problem)
+    assert list(kept.itertext()) == ["\n ", " ", " ", " x ", "\n", "y ", " "]
+    assert list(left_out.itertext()) == [" ", " x ", "y ", " "]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a><b> <!-- c --></b> <b/></a>",
+        b"<a><b> <?p i?></b> <b/></a>",
+        DECLARED.encode() + b"<a><b> <?p i?></b> <b/></a>",
+        b"<a><b><![CDATA[ ]]></b> <b/></a>",
+        "<?xml version='1.0' encoding='UTF-16'?><a><b> <!-- c --></b> <b/></a>".encode("utf-16"),
+    ],
+)
+def test_white_space_that_may_be_a_value_is_never_left_out(body: bytes) -> None:
+    root = parse(body, blanks=False)
+    assert not isinstance(root, Problem)
+    assert list(root.itertext()) == [" ", " "]
+
+
 def test_threads_share_a_parser() -> None:
     found: list[str] = []
 

@@ -107,9 +107,10 @@ class Schemas:
     def glance(self, body: bytes) -> Examination | None:
         """What `examine` says of `body`, if that is quickly known; None if it takes `examine`.
 
-        Known is what becomes of events that satisfy the schemas, with nothing beside them.
+        Known is what becomes of events that satisfy the schemas, with nothing beside them. Their
+        elements lack the white space between elements; `examine` keeps it.
         """
-        root = parse(body)
+        root = parse(body, blanks=False)
         if isinstance(root, Problem):
             return None
         large = len(body) > _LARGE

@@ -17,6 +17,11 @@ No document type declaration may stand behind that, so that rules 1 and 4 have n
 In UTF-8 every declaration of a namespace is spelt `xmlns`: where the root has as many of them as
 there are such words, no other element has any, and rule 3 needs no walk through all elements.
 
+White space between elements is nearly half of the nodes of a tree, and says nothing. Who does not
+keep the document as it came may have it left out (`blanks=False`). It is kept all the same where
+there are comments or instructions, beside which libxml2 takes a value of nothing but blanks for
+such space, or where the first bytes do not show that it is easily seen whether there are any.
+
 Small documents share a parser, and lxml lets one thread at a time use it, for less than a
 millisecond. A large one has its own, which takes the room that it needed with it.
 
@@ -83,7 +88,7 @@ _REASONS = {
 }
 
 
-def parse(body: bytes) -> etree._Element | Problem:
+def parse(body: bytes, *, blanks: bool = True) -> etree._Element | Problem:
     """The root element of `body`, or why there is none. Raises nothing."""
     plain = _is_utf8_and_root_first(body) is not None
     if not plain and (declared := _doctype(body)) is not None:
@@ -91,7 +96,8 @@ def parse(body: bytes) -> etree._Element | Problem:
     small = len(body) <= _SMALL
     if not small and body.count(b"<") > _MOST_TAGS:
         return Problem(reason=_MOST_TAGS_REASON, line=1, column=1)
-    parser = _shared if small else _parser()
+    blanks = blanks or not plain or b"<!" in body or body.rfind(b"<?") > len(_UTF8_BOM)
+    parser = _shared[blanks] if small else _parser(blanks=blanks)
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
@@ -103,8 +109,9 @@ def parse(body: bytes) -> etree._Element | Problem:
     return root
 
 
-def _parser() -> etree.XMLParser:
+def _parser(*, blanks: bool) -> etree.XMLParser:
     return etree.XMLParser(
+        remove_blank_text=not blanks,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -116,7 +123,7 @@ def _parser() -> etree.XMLParser:
     )
 
 
-_shared = _parser()
+_shared = {blanks: _parser(blanks=blanks) for blanks in (False, True)}
 
 
 def _namespaces(root: etree._Element, body: bytes, *, plain: bool) -> Iterable[str]:
