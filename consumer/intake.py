@@ -27,6 +27,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -62,11 +63,16 @@ class _Commit:
         self._task = task
 
     def __await__(self) -> Generator[Any, None, Outcomes]:
-        return self._result().__await__()
-
-    async def _result(self) -> Outcomes:
-        await asyncio.wait([self._task])  # unlike the task itself, this can be cancelled alone
+        if not self._task.done():
+            through = self._task.get_loop().create_future()  # can be cancelled, without the task
+            self._task.add_done_callback(partial(_tell, through))
+            yield from through
         return self._task.result()
+
+
+def _tell(through: asyncio.Future[None], _: object) -> None:
+    if not through.done():  # nobody went away
+        through.set_result(None)
 
 
 class Intake:

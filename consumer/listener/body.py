@@ -57,6 +57,23 @@ class Memory:
             self._free += taken
 
 
+def receive_at_once(
+    request: web.BaseRequest, limit: int, take: Callable[[int], None]
+) -> bytes | None:
+    """What `receive` would answer, where all of the body came with the headers, as small ones do;
+    None where that has to be waited for, went wrong, or something else is expected first.
+    """
+    content = request.content
+    if not content.is_eof() or content.exception() is not None or "Expect" in request.headers:
+        return None
+    _require_plain_framing(request)
+    body = content.read_nowait()
+    if len(body) > limit:
+        raise _too_large(limit)
+    take(len(body))
+    return body
+
+
 async def receive(request: web.BaseRequest, limit: int, take: Callable[[int], None]) -> bytes:
     """The body as received, at most `limit` bytes of it; the caller bounds the time."""
     _require_plain_framing(request)

@@ -23,7 +23,7 @@ from consumer.errors import Unusable
 from consumer.event import valid_traceparent
 from consumer.listener.answers import Rejection, rejected, response
 from consumer.listener.auth import gate
-from consumer.listener.body import Memory, inflate, receive
+from consumer.listener.body import Memory, inflate, receive, receive_at_once
 from consumer.ports import Posted, Reply
 from consumer.serving import Bounds, Door, OnError, arrived
 from consumer.settings import TlsSettings, WebhooksSettings
@@ -184,8 +184,10 @@ class Listener:
         """The request as a handler gets it."""
         headers, limit = request.headers, self._settings.max_body
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                received = await receive(request, limit, take)
+            received = receive_at_once(request, limit, take)
+            if received is None:
+                async with asyncio.timeout(self._settings.timeout):
+                    received = await receive(request, limit, take)
         except TimeoutError as error:
             detail = f"the body did not arrive within {self._settings.timeout:g} seconds"
             raise Rejection(HTTPStatus.REQUEST_TIMEOUT, detail) from error
@@ -204,14 +206,14 @@ def _attributes(request: web.BaseRequest) -> Mapping[str, str]:
     """What the transport said and may matter to a person later; no credentials."""
     kept = {name.lower(): request.headers.get(name, "") for name in _KEPT_HEADERS}
     kept["remote"] = request.remote or ""
-    return {
-        name: "".join(map(_seen, value[:_LONGEST_KEPT])) for name, value in kept.items() if value
-    }
+    return {name: _seen(value[:_LONGEST_KEPT]) for name, value in kept.items() if value}
 
 
-def _seen(char: str) -> str:
-    """A character that can be read, or `?`."""
-    return char if char.isascii() and char.isprintable() else "?"
+def _seen(value: str) -> str:
+    """The value, with a `?` for each character that cannot be read."""
+    if value.isascii() and value.isprintable():
+        return value
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in value)
 
 
 def _problem(status: HTTPStatus, detail: str) -> web.Response:

@@ -119,13 +119,16 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer, for as long as patience lasts: closing would wait for ever."""
         self.door.waits(self)
+        deadline = self._loop.call_later(self._patience, self._give_up)
         try:
-            async with asyncio.timeout(self._patience):
-                return await super().finish_response(request, resp, start_time)
-        except TimeoutError:
-            if self.wire is not None:
-                self.wire.abort()
-            raise ConnectionError("an answer was not taken in time") from None
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            deadline.cancel()
+
+    def _give_up(self) -> None:
+        """The answer is not taken: who sends it is told that the connection is lost."""
+        if self.wire is not None:
+            self.wire.abort()
 
     def handle_error(
         self,
