@@ -1,6 +1,7 @@
 """`backorder-consumer run` as a process that is measured."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from time import perf_counter
 
 from msgspec import Struct
 
+from benchmarks.last_words import end_of, last_words
 from benchmarks.processes import tied
 from consumer.simulators.broker_home import free_port
 
@@ -21,7 +23,6 @@ _ROOT = Path(__file__).parents[1]
 _READY_WITHIN = 60.0
 _STOPS_WITHIN = 60.0
 _PAUSE = 0.005
-_TOLD = 2_000  # characters of its log, where something went wrong
 
 
 class Daemon(Struct, frozen=True, kw_only=True):
@@ -42,9 +43,10 @@ async def daemon(
 ) -> AsyncIterator[Daemon]:
     """Run the daemon in `directory`, made for it, with a configuration of these sources and sinks.
 
-    All else is as it comes, durability above all. Its log is `daemon.log`, warnings only. `journal`
-    is a file that there is already. RuntimeError where it does not get ready, or does not stop
-    cleanly, with the end of its log.
+    All else is as it comes, durability above all. Its log is `daemon.log`, warnings only, and where
+    it crashes what each thread was at. `journal` is a file that there is already. RuntimeError
+    where it does not get ready, or does not stop cleanly, with the end of its log; one that comes
+    up meanwhile is told with the daemon's `last_words`.
     """
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     journal = journal or directory / "journal.db"
@@ -71,30 +73,32 @@ level = "warning"
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
+            env=os.environ | {"PYTHONFAULTHANDLER": "1"},
         )
+    said = Path(log.name)
     try:
         while not await asyncio.to_thread(_ready, f"http://{admin}/readyz"):
             if process.poll() is not None or perf_counter() - began > _READY_WITHIN:
-                raise RuntimeError(f"the daemon did not get ready:\n{_end_of(log.name)}")
+                raise RuntimeError(f"the daemon did not get ready:\n{end_of(said)}")
             await asyncio.sleep(_PAUSE)
-        yield Daemon(
+        running = Daemon(
             pid=process.pid,
             public=f"http://{public}",
             journal=journal,
             start=perf_counter() - began,
         )
+        try:
+            yield running
+        except RuntimeError as error:
+            words = await asyncio.to_thread(last_words, process, f"http://{admin}", said)
+            raise RuntimeError(f"{error}\n{words}") from error
         process.send_signal(signal.SIGTERM)
         if await asyncio.to_thread(process.wait, _STOPS_WITHIN):
-            raise RuntimeError(f"the daemon did not stop cleanly:\n{_end_of(log.name)}")
+            raise RuntimeError(f"the daemon did not stop cleanly:\n{end_of(said)}")
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-def _end_of(log: str) -> str:
-    """The last of what a daemon said; the file goes with the round."""
-    return Path(log).read_text(errors="replace")[-_TOLD:]
 
 
 def _ready(url: str) -> bool:

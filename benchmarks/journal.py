@@ -25,10 +25,11 @@ import click
 import msgspec
 from msgspec import Struct
 
+from benchmarks.conditions import in_a_line, machine
 from benchmarks.daemon import daemon
 from benchmarks.journal_made import SINKS, made
 from benchmarks.journal_retention import MOST_APPEND, Retention, retention
-from benchmarks.measuring import machine, median
+from benchmarks.measuring import median
 
 _MISSED = 1  # exit status
 _MOST_START = 3.0
@@ -77,6 +78,11 @@ class Report(Struct, frozen=True, kw_only=True):
     help="Where the journal is made, and looked for the next time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file for all of it, as JSON, besides what is printed.",
+)
 @click.option("--strict", is_flag=True, help="Exit status 1 where anything misses its target.")
 @click.pass_context
 def journal(
@@ -86,6 +92,7 @@ def journal(
     rounds: int,
     directory: Path,
     as_json: bool,
+    keep: Path | None,
     strict: bool,
 ) -> None:
     """A large journal: start, commands, and retention beside appends."""
@@ -100,12 +107,14 @@ def journal(
             ),
         ]
         report = Report(
-            machine=machine(),
+            machine=machine(directory),
             events=events,
             file_bytes=path.stat().st_size,
             timed=timed,
             retention=asyncio.run(retention(copy, events)),
         )
+    if keep is not None:
+        keep.write_bytes(msgspec.json.encode(report))
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
@@ -175,8 +184,7 @@ path = "{path.with_name("events.jsonl")}"
 
 
 def _show(report: Report) -> None:
-    of = ", ".join(f"{name} {value}" for name, value in report.machine.items())
-    click.echo(f"{of}\n")
+    click.echo(f"{in_a_line(report.machine)}\n")
     click.echo(f"{report.events:,} events, {report.file_bytes / _MIB:,.0f} MiB\n")
     click.echo(f"{'':<36}{'median':>9}{'worst':>9}")
     for one in report.timed:

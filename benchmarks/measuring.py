@@ -1,7 +1,5 @@
 """What something costs: processor time, wall clock time, peak memory; and how to quote it."""
 
-import os
-import platform
 import statistics
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -43,13 +41,3 @@ def peak_memory() -> int:
 def median(values: Iterable[float]) -> float:
     """The median, which one disturbed round does not move."""
     return statistics.median(values)
-
-
-def machine() -> dict[str, object]:
-    """What numbers have to be read with."""
-    return {
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }

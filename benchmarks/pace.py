@@ -21,8 +21,7 @@ from pamqp.header import ContentHeader
 
 from benchmarks.numbered import place
 from benchmarks.stage import Stage
-from consumer.amqp import Dialer, Link, LinkSettings, Subscription
-from consumer.values import Secret
+from consumer.amqp import Link, Subscription
 
 TICK = 0.01
 
@@ -84,7 +83,7 @@ async def load(
     stage: Stage, queue: str, bodies: Sequence[bytes], rate: float
 ) -> AsyncIterator[Load]:
     """A load that is ready to run, on a connection of its own."""
-    async with _linked(stage) as link, link.channel() as channel:
+    async with stage.linked() as link, link.channel() as channel:
         yield Load(link, [_frames(channel.number, queue, body) for body in bodies], rate)
 
 
@@ -97,7 +96,7 @@ async def arrivals(stage: Stage, queue: str, number: int) -> Sequence[float]:
     moments = array("d", bytes(8 * number))
     missing = number
     async with (
-        _linked(stage) as link,
+        stage.linked() as link,
         Subscription.subscribe(link, queue, prefetch=_PREFETCH) as subscription,
     ):
         while missing:
@@ -111,16 +110,6 @@ async def arrivals(stage: Stage, queue: str, number: int) -> Sequence[float]:
             missing -= len(batch)
             await subscription.acknowledge(batch[-1].tag)
     return moments
-
-
-@asynccontextmanager
-async def _linked(stage: Stage) -> AsyncIterator[Link]:
-    settings = LinkSettings(urls=(Secret(stage.url),), name="benchmark load")
-    link = await Dialer(settings).dial()
-    try:
-        yield link
-    finally:
-        await link.close()
 
 
 def _frames(channel: int, queue: str, body: bytes) -> bytes:

@@ -10,7 +10,7 @@ Rules
 4. As many have to arrive as were sent, no more and no fewer, in each queue at the other end, and
    none may wait in a queue they came from; the same 0.2 s later, when a late duplicate or one that
    was put back would show. Anything else is an error and no measurement. Messages are counted here;
-   that each is there once is checked in `latency`, which tells them apart.
+   that each is there once is checked in `latency` and in `queues`, which tell them apart.
 """
 
 import asyncio

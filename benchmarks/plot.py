@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from msgspec import Struct
 from msgspec.structs import replace
 
-from benchmarks import growth, latency, queues, stores, validation, webhooks
+from benchmarks import backlog, growth, latency, queues, stores, validation, webhooks
 from benchmarks.report import Figure
 from benchmarks.tables import by_suite, number
 
@@ -104,6 +104,11 @@ def _latency(figures: Sequence[Figure]) -> Sequence[Panel]:
     return _beside(told, "ms from publish to delivery: p50 · p99", _grouped, (_HALF, _MOST))
 
 
+def _catch_up(figures: Sequence[Figure]) -> Sequence[Panel]:
+    title = f"{backlog.SUITE}: seconds until level"
+    return [Panel(title, figures, _bars, len(figures)) for _ in figures[:1]]
+
+
 def _beside(
     figures: Sequence[Figure],
     what: str,
@@ -131,6 +136,7 @@ _SUITES: Mapping[str, Callable[[Sequence[Figure]], Sequence[Panel]]] = {
     queues.SUITE: _queues,
     webhooks.SUITE: _webhooks,
     latency.SUITE: _latency,
+    backlog.SUITE: _catch_up,
     growth.SUITE: _sizes,
     stores.SUITE: _sizes,
     validation.SUITE: _medians,

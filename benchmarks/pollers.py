@@ -23,7 +23,8 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.children import Child, running
-from benchmarks.measuring import Cost, machine, median
+from benchmarks.conditions import in_a_line, machine
+from benchmarks.measuring import Cost, median
 from benchmarks.poller_process import Polled
 from benchmarks.simulator_process import Where
 
@@ -104,6 +105,11 @@ class Report(Struct, frozen=True, kw_only=True):
 @click.option("--polls", default=30, show_default=True, help="Polls of MVET.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where journals are made.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file for all of it, as JSON, besides what is printed.",
+)
 @click.option("--strict", is_flag=True, help="Exit status 1 where anything misses its target.")
 @click.pass_context
 def pollers(
@@ -115,16 +121,19 @@ def pollers(
     polls: int,
     directory: Path | None,
     as_json: bool,
+    keep: Path | None,
     strict: bool,
 ) -> None:
     """Snapshots of CINX and MVET against their simulators."""
     report = Report(
-        machine=machine(),
+        machine=machine(directory or Path(tempfile.gettempdir())),
         rows=rows,
         rounds=rounds,
         cinx=summed_up([one for _ in range(rounds) for one in _cinx(rows, directory)]),
         mvet=_mvet(lines, polls, directory),
     )
+    if keep is not None:
+        keep.write_bytes(msgspec.json.encode(report))
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
@@ -253,8 +262,7 @@ def _polled(poller: Child, events: int) -> Polled:
 
 
 def _show(report: Report) -> None:
-    of = ", ".join(f"{name} {value}" for name, value in report.machine.items())
-    click.echo(f"{of}\n")
+    click.echo(f"{in_a_line(report.machine)}\n")
     click.echo(
         f"CINX, {report.rows:,} rows in pages of 50, detail = never; seconds of processor time,"
         f" medians of {report.rounds}\n"

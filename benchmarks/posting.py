@@ -6,7 +6,9 @@ Rules
    still, so a standstill is in few latencies: the worst is told as well.
 2. Requests are rendered before the first is sent, and of an answer only status and length are
    looked at: it shares the machine with what it measures.
-3. An answer other than 200, or none, ends it with an error.
+3. An answer other than 200, or none, ends it: exit status 1, and one line on standard error that
+   says what happened to whose post, how long it had been under way, and how far the round was. A
+   connection that is closed when it has nothing left to post is no fault.
 4. The first tenth of the posts is for warming up. Time, and processor time of the server, count
    from the last answer to those up to the last of all; latencies from writing a post to having all
    of its answer.
@@ -30,15 +32,17 @@ from benchmarks.processes import cpu_of
 _WARM_UP = 10  # the part of the posts, as a divisor
 _GIVE_UP = 300.0
 _OK = b"HTTP/1.1 200 "
+_QUOTED = 200  # bytes of an answer
 _END, _LENGTH = b"\r\n\r\n", b"content-length: "
 
 
 class Order(Struct, frozen=True, kw_only=True):
     """What is to be posted: what the file `bodies` holds, a list of byte strings as MessagePack.
 
-    `pid` is the server's process.
+    `pid` is the server's process; `case` is what this is, for where it goes wrong.
     """
 
+    case: str
     port: int
     path: str
     pid: int
@@ -58,7 +62,7 @@ class Shown(Struct, frozen=True, kw_only=True):
 
 
 class Round:
-    """The posts of all connections together."""
+    """The posts of all connections together; `pid` is the server's process."""
 
     def __init__(self, requests: Sequence[bytes], pid: int) -> None:
         self.next: Iterator[tuple[int, bytes]] = iter(enumerate(requests))
@@ -67,7 +71,8 @@ class Round:
         self._all, self._warm = len(requests), len(requests) // _WARM_UP
         self._pid = pid
         self._answered = 0
-        self._began, self._own = perf_counter(), cpu_of(pid)
+        self._first = perf_counter()
+        self._began, self._own = self._first, cpu_of(pid)
 
     def answered(self, number: int, latency: float) -> None:
         """Post `number` has its answer."""
@@ -82,7 +87,15 @@ class Round:
     def failed(self, reason: str) -> None:
         """There is no measurement."""
         if not self.over.done():
-            self.over.set_exception(RuntimeError(reason))
+            self.over.set_exception(RuntimeError(f"{reason}; {self.so_far}"))
+
+    @property
+    def so_far(self) -> str:
+        """How far this is."""
+        seconds = perf_counter() - self._first
+        return (
+            f"{self._answered} of {self._all} posts were answered, {seconds:.1f} s into the round"
+        )
 
     @property
     def shown(self) -> Shown:
@@ -105,7 +118,8 @@ class Sender(asyncio.Protocol):
         self._round = round_
         self._received = b""
         self._number = 0
-        self._sent = 0.0
+        self._posts = 0
+        self._sent: float | None = None  # when, while a post is under way
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -119,22 +133,38 @@ class Sender(asyncio.Protocol):
         if end < 0 or len(received) < end + len(_END) + _length(received[:end]):
             self._received = received
             return
-        if not received.startswith(_OK):
-            self._round.failed(f"a post was answered {received[:200]!r}")
-            return
-        self._received = b""
-        self._round.answered(self._number, perf_counter() - self._sent)
-        self._send()
+        if self._sent is None:
+            self._round.failed(f"there was an answer to nothing: {received[:_QUOTED]!r}")
+        elif not received.startswith(_OK):
+            self._round.failed(f"a post was answered {received[:_QUOTED]!r}, {self._under_way()}")
+        else:
+            self._received = b""
+            self._round.answered(self._number, perf_counter() - self._sent)
+            self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Unless all is over, this should not be."""
-        self._round.failed(f"a connection was closed: {exc}")
+        """Unless there is nothing left to post, this should not be."""
+        if self._sent is not None:
+            how = f"a connection was closed ({exc or 'in order'})"
+            self._round.failed(f"{how}, {self._under_way()}")
+
+    def _under_way(self) -> str:
+        """How it was with the present post."""
+        seconds = perf_counter() - (self._sent or 0.0)
+        which = "the first of its" if self._posts == 1 else f"number {self._posts} of its kept"
+        return (
+            f"{len(self._received)} bytes into the answer, {seconds:.3f} s after the post was"
+            f" written, {which} connection"
+        )
 
     def _send(self) -> None:
         number, request = next(self._round.next, (-1, b""))
-        if request:
-            self._number, self._sent = number, perf_counter()
-            self._wire.write(request)
+        if not request:
+            self._sent = None
+            return
+        self._posts += 1
+        self._number, self._sent = number, perf_counter()
+        self._wire.write(request)
 
 
 def _length(head: bytes) -> int:
@@ -160,16 +190,34 @@ def _rendered(order: Order) -> Sequence[bytes]:
 
 
 async def post(order: Order, requests: Sequence[bytes]) -> Shown:
-    """Post everything; RuntimeError where something is not answered 200."""
+    """Post everything; RuntimeError, as rule 3 has it, where something is not answered 200."""
     round_ = Round(requests, order.pid)
-    loop = asyncio.get_running_loop()
-    for _ in range(order.connections):
-        await loop.create_connection(lambda: Sender(round_), "127.0.0.1", order.port)
-    async with asyncio.timeout(_GIVE_UP):
-        await round_.over
+    try:
+        async with asyncio.timeout(_GIVE_UP):
+            await _connect(order, round_)
+            await round_.over
+    except TimeoutError:
+        raise RuntimeError(f"{order.case}: not over in time; {round_.so_far}") from None
+    except RuntimeError as error:
+        raise RuntimeError(f"{order.case}: {error}") from None
     return round_.shown
+
+
+async def _connect(order: Order, round_: Round) -> None:
+    """Open the connections; each begins at once."""
+    loop = asyncio.get_running_loop()
+    for place in range(1, order.connections + 1):
+        try:
+            await loop.create_connection(lambda: Sender(round_), "127.0.0.1", order.port)
+        except OSError as error:
+            round_.failed(f"connection {place} of {order.connections} was not made ({error})")
+            return
 
 
 if __name__ == "__main__":
     asked = msgspec.json.decode(sys.argv[1], type=Order)
-    click.echo(msgspec.json.encode(uvloop.run(post(asked, _rendered(asked)))))
+    try:
+        click.echo(msgspec.json.encode(uvloop.run(post(asked, _rendered(asked)))))
+    except RuntimeError as fault:
+        click.echo(fault, err=True)
+        sys.exit(1)

@@ -7,7 +7,9 @@ Rules
 3. With several sinks, that which is last counts, by the broker and, for those that are no queues,
    by the journal's cursors. When it is done each queue has to hold as many messages as were sent,
    no more and no fewer.
-4. Rounds go in turn: each contender once, then each once more.
+4. When the contender has ended, each message has to be in each queue at the other end once
+   (`identity`).
+5. Rounds go in turn: each contender once, then each once more.
 """
 
 import subprocess
@@ -20,6 +22,7 @@ import msgspec
 
 from benchmarks import feed
 from benchmarks.daemon import daemon
+from benchmarks.identity import orders_of, require_each
 from benchmarks.passage import (
     HEAD,
     IN,
@@ -142,4 +145,7 @@ async def _round(
     async with prepared(stage, directory, targets=_TARGETS) as place:
         await stage.fill(IN, bodies)
         async with contender(stage, place) as running:
-            return await timed(stage, running, len(bodies))
+            done = await timed(stage, running, len(bodies))
+        for queue in running.targets:
+            await require_each(stage, queue, orders_of(bodies))
+        return done

@@ -24,7 +24,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from benchmarks.measuring import machine
+from benchmarks.conditions import machine
 from benchmarks.soak_faults import Planned, plan
 from benchmarks.soak_judge import Sample, Verdict, judge, table
 from benchmarks.soak_stage import Surroundings

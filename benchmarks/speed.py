@@ -16,15 +16,15 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from time import perf_counter
 
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from benchmarks.measuring import machine
+from benchmarks.conditions import in_a_line, machine, versions
 from benchmarks.report import Effort, Figure, Suite
 from benchmarks.tables import table, verdict_table
 from benchmarks.targets import Verdict, verdicts
@@ -42,22 +42,21 @@ SUITES: Mapping[str, str] = {
 }
 """The module of each suite, by the name that `--only` takes. Its `measure` is a `report.Suite`."""
 
-_PEERS = ("aio-pika", "aiormq", "faststream", "mq-bridge-basic", "aiohttp", "lxml", "xmlschema")
 _MISSED = 1  # exit status
 _HEARD = 0.01  # seconds in which the loop gets to a signal
 _ROOT = Path(__file__).parents[1]
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All of a run. `versions` are those of the peers that are installed; `revision` is ours."""
+    """All of a run, and on what it was made (`conditions`); `revision` is ours."""
 
     machine: dict[str, object]
     revision: str | None
     versions: dict[str, str]
     messages: int
     rounds: int
-    figures: Sequence[Figure]
-    verdicts: Sequence[Verdict]
+    figures: Sequence[Figure] = ()
+    verdicts: Sequence[Verdict] = ()
 
     @property
     def met(self) -> bool:
@@ -115,7 +114,13 @@ def speed(
     directory.mkdir(parents=True, exist_ok=True)
     chosen = [name for name in SUITES if name in only] or list(SUITES)
     figures: list[Figure] = []
-    report = _report(figures, messages=messages, rounds=rounds)
+    report = Report(
+        machine=machine(directory),
+        revision=_revision(),
+        versions=versions(),
+        messages=messages,
+        rounds=rounds,
+    )
     click.echo(_told(report))
     for place, name in enumerate(chosen, 1):
         click.echo(f"{name}, {place} of {len(chosen)} ...", err=True)
@@ -124,7 +129,7 @@ def speed(
         click.echo(f"{name} took {perf_counter() - began:.0f} s", err=True)
         click.echo(f"\n{table(measured)}")
         figures += measured
-        report = _report(figures, messages=messages, rounds=rounds)
+        report = replace(report, figures=figures, verdicts=verdicts(figures))
         _keep(report, as_json or directory / "speed.json", plot or directory / "speed.png")
     if report.verdicts:
         click.echo(f"\n{verdict_table(report.verdicts)}")
@@ -153,18 +158,6 @@ async def _cancellable(measure: Suite, effort: Effort) -> Sequence[Figure]:
     return measured
 
 
-def _report(figures: Sequence[Figure], *, messages: int, rounds: int) -> Report:
-    return Report(
-        machine=machine(),
-        revision=_revision(),
-        versions=_versions(),
-        messages=messages,
-        rounds=rounds,
-        figures=figures,
-        verdicts=verdicts(figures),
-    )
-
-
 def _keep(report: Report, as_json: Path, plot: Path) -> None:
     from benchmarks.plot import draw  # a slow import, of a library that tests do not need
 
@@ -176,11 +169,10 @@ def _keep(report: Report, as_json: Path, plot: Path) -> None:
 
 def _told(report: Report) -> str:
     """What numbers have to be read with, in a few lines."""
-    of = ", ".join(f"{name} {value}" for name, value in report.machine.items())
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    software = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return (
-        f"{of}\n"
-        f"revision {report.revision or 'unknown'}; {versions}\n"
+        f"{in_a_line(report.machine)}\n"
+        f"revision {report.revision or 'unknown'}; {software}\n"
         f"{report.rounds} rounds of {report.messages:,} messages"
     )
 
@@ -199,13 +191,3 @@ def _revision() -> str | None:
         check=False,
     )
     return described.stdout.strip() or None
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _PEERS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # a suite that needs it says so
-    return versions

@@ -52,6 +52,12 @@ class Stage:
                 await publisher.publish(batch, within=_CONFIRM_TIMEOUT)
                 publisher.forget()
 
+    @asynccontextmanager
+    async def linked(self) -> AsyncIterator[Link]:
+        """A connection of one's own, which shares nothing with that of the stage."""
+        async with linked(self.url) as link:
+            yield link
+
     async def waiting(self, *names: str) -> Sequence[int]:
         """How many messages each queue holds that nobody has been given."""
         return [(await self._link.queue(self._channel, name)).messages for name in names]
@@ -60,14 +66,22 @@ class Stage:
 @asynccontextmanager
 async def staged() -> AsyncIterator[Stage]:
     """A broker of one's own."""
-    async with PrivateBroker() as broker:
-        settings = LinkSettings(urls=(Secret(broker.url),), name="benchmark")
-        link = await Dialer(settings).dial()
-        try:
-            async with link.channel() as channel:
-                yield Stage(broker, link, channel)
-        finally:
-            await link.close()
+    async with (
+        PrivateBroker() as broker,
+        linked(broker.url) as link,
+        link.channel() as channel,
+    ):
+        yield Stage(broker, link, channel)
+
+
+@asynccontextmanager
+async def linked(url: str) -> AsyncIterator[Link]:
+    """A connection."""
+    link = await Dialer(LinkSettings(urls=(Secret(url),), name="benchmark")).dial()
+    try:
+        yield link
+    finally:
+        await link.close()
 
 
 def _letters(queue: str, bodies: Iterable[bytes]) -> Iterator[Letter]:

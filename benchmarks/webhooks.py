@@ -3,7 +3,8 @@
 Rules
 1. A post counts when it is answered 200: with ours, when every event of it is committed and synced.
 2. A round in which a post was answered anything else, or after which the journal does not hold
-   exactly the events that were posted, is no measurement: it ends the benchmark.
+   exactly the events that were posted, is no measurement: it ends the benchmark, and is told with
+   the contender, the case and, of ours, the daemon's last words (`last_words`).
 3. All contenders get the same events over 32 connections, one a post and a hundred a post.
    Each round of ours has a new daemon with a new journal, so that none of them is a duplicate.
 4. Rounds go in turn: each contender once, then each once more.
@@ -122,10 +123,10 @@ CONTENDERS: Mapping[str, Load] = {
 async def _reachable(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await writer.wait_closed()
     except OSError:
         return False
-    writer.close()
-    await writer.wait_closed()
     return True
 
 
@@ -141,15 +142,15 @@ async def measure(effort: Effort, contenders: Mapping[str, Load] = CONTENDERS) -
     }
     for _ in range(effort.rounds):
         for name, load in contenders.items():
-            rounds[name].append(await _round(load, bodies[load.events], effort))
+            rounds[name].append(await _round(name, load, bodies[load.events], effort))
     return [_figure(name, contenders[name], done) for name, done in rounds.items()]
 
 
-async def _round(load: Load, bodies: Path, effort: Effort) -> Shown:
+async def _round(name: str, load: Load, bodies: Path, effort: Effort) -> Shown:
     place = effort.directory / "contender"
     try:
         async with load.contender(place) as running:
-            shown = await _posted(load, running, bodies)
+            shown = await _posted(name, load, running, bodies)
             if running.journal is not None:
                 _require(running.journal, effort.messages)
             return shown
@@ -157,8 +158,10 @@ async def _round(load: Load, bodies: Path, effort: Effort) -> Shown:
         shutil.rmtree(place, ignore_errors=True)
 
 
-async def _posted(load: Load, running: Running, bodies: Path) -> Shown:
+async def _posted(name: str, load: Load, running: Running, bodies: Path) -> Shown:
+    """What the posts took; RuntimeError with what went wrong where not each was answered 200."""
     order = Order(
+        case=f"{name} ({load.events} a post, {load.connections} connections)",
         port=running.port,
         path=_PATH,
         pid=running.pid,
@@ -169,10 +172,11 @@ async def _posted(load: Load, running: Running, bodies: Path) -> Shown:
         *tied([sys.executable, "-m", "benchmarks.posting", msgspec.json.encode(order).decode()]),
         cwd=_ROOT,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    answer, _ = await process.communicate()
+    answer, fault = await process.communicate()
     if process.returncode:
-        raise RuntimeError("not every post was answered 200; what was instead is told above")
+        raise RuntimeError(fault.decode(errors="replace").strip() or "the posting process ended")
     return msgspec.json.decode(answer, type=Shown)
 
 

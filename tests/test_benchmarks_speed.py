@@ -1,22 +1,45 @@
 """How the benchmarks tell what they measured: targets, tables, the picture, the command."""
 
 import inspect
-from collections.abc import Sequence
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import feed, latency, queues, resting, speed, validation, webhooks
+from benchmarks import (
+    backlog,
+    everything,
+    feed,
+    identity,
+    latency,
+    queues,
+    resting,
+    speed,
+    validation,
+    webhooks,
+)
 from benchmarks.__main__ import main
+from benchmarks.conditions import SYNC
+from benchmarks.peers.work import converted
 from benchmarks.plot import draw
 from benchmarks.posting import Shown
 from benchmarks.report import Effort, Figure
 from benchmarks.speed import SUITES, Report
+from benchmarks.stage import Stage, linked
 from benchmarks.tables import number, table, verdict_table
 from benchmarks.targets import TARGETS, Name, Target, verdicts
+from consumer.model import Message, utc_now
+from consumer.settings import PrivacySettings
+from consumer.simulators.broker import PrivateBroker
+from consumer.understanding import entry_of
+from consumer.validation import Schemas
 
 _PNG = b"\x89PNG"
 
@@ -151,6 +174,7 @@ def full() -> Sequence[Figure]:
         *((queues.SUITE, name) for name in queues.CONTENDERS),
         *((webhooks.SUITE, name) for name in webhooks.CONTENDERS),
         *(("latency", f"p99 at {share:.0%} of capacity") for share in latency.SHARES),
+        (backlog.SUITE, "72,000 messages behind"),
         ("growth", "1,000 events before"),
         ("growth", "1,000,000 events before"),
         ("stores", "1 queue"),
@@ -203,7 +227,10 @@ def test_a_part_of_it_runs_and_is_kept(tmp_path: Path) -> None:
     assert [len(one.rounds) for one in report.figures] == [2] * 5
     assert {one.suite for one in report.figures} == {validation.SUITE}
     assert (report.verdicts, report.met) == ([], True)
-    assert report.versions["lxml"]
+    assert {"lxml", "libxml2", "SQLite", "uvloop", "RabbitMQ", "Erlang"} <= set(report.versions)
+    assert cast("float", report.machine[SYNC]) > 0
+    assert f"processor: {report.machine['processor']}, " in done.stdout
+    assert f", SQLite {sqlite3.sqlite_version}, " in done.stdout
     assert validation.XMLSCHEMA in done.stdout
     assert (tmp_path / "speed.png").read_bytes().startswith(_PNG)
     assert sorted(left.name for left in tmp_path.iterdir()) == ["speed.json", "speed.png"]
@@ -249,6 +276,76 @@ def test_what_was_measured_survives_a_suite_that_fails(
     report = msgspec.json.decode((tmp_path / "speed.json").read_bytes(), type=speed.Report)
     assert [one.name for one in report.figures] == [queues.OURS]
     assert sorted(left.name for left in tmp_path.iterdir()) == ["speed.json", "speed.png"]
+
+
+def test_all_keeps_what_every_part_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this run only, and of the parts before one that fails."""
+
+    def run(command: Sequence[str]) -> int:
+        part = command[3]
+        if part != "pollers":
+            Path(command[5]).write_text(f'{{"of": "{part}"}}')
+        return int(part == "pollers")
+
+    monkeypatch.setattr(everything, "_status", run)
+    (tmp_path / "pollers.json").write_text('{"of": "an earlier run"}')
+    done = CliRunner().invoke(main, ["all", "--directory", str(tmp_path)])
+    assert done.exit_code == 1
+    kept = msgspec.json.decode((tmp_path / "all.json").read_bytes())
+    assert kept == {"speed": {"of": "speed"}, "journal": {"of": "journal"}}
+    assert "failed, or missed a target: pollers" in done.output
+
+
+# --- identity ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["passed on", "converted", "ours"])
+def test_a_message_is_known_by_its_order_in_every_form(form: str) -> None:
+    bodies = list(feed.messages(30))
+    sent = identity.orders_of(bodies)
+    assert sent.total() == 30 > len(sent)
+    identity.require_same("q", sent, identity.orders_of(_FORMS[form](body) for body in bodies))
+
+
+def _ours(body: bytes) -> bytes:
+    message = Message(body=body, source="radial", system="radial", received=utc_now())
+    found = _schemas().glance(body)
+    assert found
+    [event] = entry_of(message, found, PrivacySettings()).events
+    return event.encode()
+
+
+_schemas = cache(Schemas.load)
+_FORMS: Mapping[str, Callable[[bytes], bytes]] = {
+    "passed on": bytes,
+    "converted": converted,
+    "ours": _ours,
+}
+
+
+def test_what_was_lost_and_what_came_twice_are_told_apart() -> None:
+    sent = identity.orders_of(b'<O customerOrderId="%d"' % number for number in range(5))
+    held = sent - Counter([b"1", b"2"]) + Counter([b"3"])
+    with pytest.raises(RuntimeError, match="q lacks 2 messages, and has 1 twice or unasked for"):
+        identity.require_same("q", sent, held)
+    with pytest.raises(RuntimeError, match="1 messages have no number of an order"):
+        identity.orders_of([b"<O/>"])
+
+
+async def test_a_queue_is_read_back(private_broker: PrivateBroker) -> None:
+    bodies = list(feed.messages(50))
+    sent = identity.orders_of(bodies)
+    async with linked(private_broker.url) as link, link.channel() as channel:
+        stage = Stage(private_broker, link, channel)
+        await stage.make("whole", "another")
+        await stage.fill("whole", bodies)
+        await identity.require_each(stage, "whole", sent)
+        await stage.fill("another", [*bodies[1:], bodies[1]])
+        with pytest.raises(RuntimeError, match="another lacks 1 messages, and has 1 twice"):
+            await identity.require_each(stage, "another", sent)
+        await stage.drop("whole", "another")
 
 
 # --- validation ----------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
 """The benchmark of the webhook runs, and takes nothing for a measurement that is none."""
 
 import asyncio
+import os
+import re
+import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +20,8 @@ from consumer.listener import Listener
 from consumer.ports import Posted, Reply
 from consumer.settings import WebhooksSettings
 from consumer.validation import Schemas
+from consumer.values import PositiveDuration
+from waiting import until
 
 EVENTS = 300
 
@@ -52,9 +58,13 @@ def test_a_list_holds_the_same_orders() -> None:
     assert len(numbers[0]) == 5
 
 
-@pytest.mark.parametrize("fault", [503, "gone"])
-async def test_what_is_not_answered_200_is_no_measurement(tmp_path: Path, fault: object) -> None:
-    """Nor is what is not answered at all."""
+@pytest.mark.parametrize(
+    ("fault", "told"), [(503, "a post was answered b'HTTP/1.1 503"), ("gone", "was closed (")]
+)
+async def test_what_is_not_answered_200_is_no_measurement(
+    tmp_path: Path, fault: object, told: str
+) -> None:
+    """Nor is what is not answered at all; whose post it was, and how far all was, is told."""
     listener = Listener(WebhooksSettings(listen="127.0.0.1:0"))
     taken = 0
 
@@ -73,7 +83,7 @@ async def test_what_is_not_answered_200_is_no_measurement(tmp_path: Path, fault:
     bodies.write_bytes(msgspec.msgpack.encode([b"<x/>"] * 50))
     async with listener:
         order = posting.Order(
-            port=listener.port, path="/", pid=1, bodies=str(bodies), connections=4
+            case="they", port=listener.port, path="/", pid=1, bodies=str(bodies), connections=4
         )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.posting", msgspec.json.encode(order)),
@@ -83,7 +93,54 @@ async def test_what_is_not_answered_200_is_no_measurement(tmp_path: Path, fault:
         )
         said, errors = await process.communicate()
     assert (process.returncode, said) == (1, b"")
-    assert b"RuntimeError: a " in errors
+    [line] = errors.decode().splitlines()
+    assert line.startswith("they: a ")
+    assert told in line
+    assert re.search(r" s after the post was written, number [2-9]\d* of its kept connection", line)
+    assert re.search(r"; 19 of 50 posts were answered, \d", line)
+
+
+async def test_a_connection_that_has_nothing_left_to_post_may_be_closed(tmp_path: Path) -> None:
+    """Here after a fifth of a second, while the other still waits for its answer."""
+    listener = Listener(
+        WebhooksSettings(listen="127.0.0.1:0", timeout=PositiveDuration(0.2)),
+    )
+
+    async def handler(posted: Posted) -> Reply:
+        if posted.body == b"<slow/>":
+            await until(lambda: listener._door.guests == 1)
+        return Reply(status=200, document={})
+
+    listener.route("/", handler)
+    async with listener:
+        order = posting.Order(
+            case="they", port=listener.port, path="/", pid=1, bodies="", connections=2
+        )
+        requests = [posting._request(order, body) for body in (b"<slow/>", b"<x/>", b"<x/>")]
+        shown = await posting.post(order, requests)
+    assert shown.posts == 3
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (signal.SIGSEGV, ["was ended by signal 11: ", "Fatal Python error: Segmentation fault"]),
+        (None, ["was still running\n", "\nbackorder_webhook_cut_off_total 0.0\n"]),
+    ],
+)
+async def test_a_daemon_has_last_words(
+    tmp_path: Path, end: signal.Signals | None, told: Sequence[str]
+) -> None:
+    async def fail() -> None:
+        async with webhooks.ours(tmp_path) as running:
+            if end:
+                os.kill(running.pid, end)
+            raise RuntimeError("a connection was closed")
+
+    with pytest.raises(RuntimeError, match=r"^a connection was closed\nthe daemon was ") as error:
+        await fail()
+    for words in told:
+        assert words in str(error.value)
 
 
 def test_a_journal_must_hold_what_was_posted(tmp_path: Path) -> None:
