@@ -16,10 +16,10 @@ ShippingDelayType and has a ShipmentMethod in every ship group.
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import partial
 from urllib.parse import quote
 
 from lxml import etree
+from msgspec.structs import replace
 
 from consumer.errors import Refused
 from consumer.event import (
@@ -75,19 +75,24 @@ def backorders(
     order = _take_order(root)
     source = f"/radial/{_quoted(order.account or _UNKNOWN)}"
     time = order.date or timestamp(received)
-    make = partial(
-        Event.of, source=source, type=type_, time=time, drift=drift, traceparent=traceparent
-    )
     events: list[Event] = []
     told_before: dict[str, int] = {}
     size = 0
     for data in _take_lines(root, order, delay):
-        subject = _subject(source, type_, data)
-        told = make(subject=subject, data=data)
+        told = Event.of(
+            source=source,
+            type=type_,
+            subject=_subject(source, type_, data),
+            time=time,
+            data=data,
+            drift=drift,
+            traceparent=traceparent,
+        )
         times = told_before.get(told.id, 0)
         told_before[told.id] = times + 1
         if times:
-            told = make(subject=subject, data=data, occurrence=times)
+            again = identify(source, type_, told.subject, data, occurrence=times)
+            told = replace(told, id=again)
         if events:
             size += len(told.encode())
             if size > most:

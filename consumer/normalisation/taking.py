@@ -4,9 +4,18 @@ Every field that has a place in an event is *taken out* of them, and what is lef
 `extra`. So nothing can be lost by forgetting it.
 """
 
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec import Struct, ValidationError, convert
 
 from consumer.normalisation.xml import TEXT, Node
+
+
+class Said(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
+    """What an element says and no more: `first_name` is FirstName, None if absent or blank."""
+
+
+T = TypeVar("T", bound=Said)
 
 
 def as_node(value: Any) -> Node:
@@ -14,6 +23,11 @@ def as_node(value: Any) -> Node:
     if isinstance(value, dict):
         return value
     return {} if value is None else {TEXT: value}
+
+
+def as_nodes(value: Any) -> list[Node]:
+    """A value of `read` as one dict for each time that it was said."""
+    return [as_node(each) for each in value] if isinstance(value, list) else [as_node(value)]
 
 
 def take_text(node: Node, name: str) -> str | None:
@@ -43,18 +57,30 @@ def take_text(node: Node, name: str) -> str | None:
 
 def _own_text(node: Node) -> str | None:
     """Takes the text of an element that says more out of it, unless that is in several pieces."""
-    if isinstance(node.get(TEXT), list):
+    text: str | list[str] | None = node.pop(TEXT, None)
+    if isinstance(text, list):
+        node[TEXT] = text  # where it was: `read` puts it last
         return None
-    text: str | None = node.pop(TEXT, None)
     return text
+
+
+def take_fields(node: Node, kind: type[T]) -> T:
+    """`take_text` for each field of a class of texts, in the order of its fields.
+
+    Nearly always the node holds these and no more: then `msgspec.convert` does it at once, and
+    nothing is left. It refuses all else, and changes nothing before it does.
+    """
+    try:
+        said = convert(node, kind)
+    except ValidationError:
+        return kind(*[take_text(node, name) for name in kind.__struct_encode_fields__])
+    node.clear()
+    return said
 
 
 def take_nodes(node: Node, name: str) -> list[Node]:
     """Takes all that stands under a name out of the node, as dicts."""
-    if name not in node:
-        return []
-    value = node.pop(name)
-    return [as_node(each) for each in value] if isinstance(value, list) else [as_node(value)]
+    return as_nodes(node.pop(name)) if name in node else []
 
 
 def take_node(node: Node, name: str) -> Node:
@@ -68,19 +94,23 @@ def take_node(node: Node, name: str) -> Node:
     return as_node(value)
 
 
-def put_back(node: Node, name: str, *rest: Node) -> None:
-    """Returns what is left of parts that were taken out of a node; nothing where nothing is.
+def put_back(node: Node, name: str, rest: Node) -> None:
+    """Returns what is left of a part that was taken out of a node; nothing where nothing is."""
+    if not rest:
+        return
+    if name in node:
+        put_all_back(node, name, [rest])
+    else:
+        node[name] = rest
+
+
+def put_all_back(node: Node, name: str, rest: list[Node]) -> None:
+    """`put_back` of several parts, or one, of each of which something is left.
 
     Lists are made anew, so that a shallow copy of another node may be given.
     """
-    if not any(rest):
-        return
-    left = [each for each in rest if each]
-    if len(left) == 1 and name not in node:
-        node[name] = left[0]
-    else:
-        present = node.get(name, [])
-        _leave(node, name, [*(present if isinstance(present, list) else (present,)), *left])
+    present = node.get(name, [])
+    _leave(node, name, [*(present if isinstance(present, list) else (present,)), *rest])
 
 
 def _leave(node: Node, name: str, rest: list[Any]) -> None:
