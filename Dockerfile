@@ -17,6 +17,11 @@ ARG PIP_CERT
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
+# A C compiler where the image has none: Debian's own. `optional` builds without where that fails.
+ARG BACKORDER_COMPILED=required
+COPY deploy/prepare.sh deploy/
+RUN sh deploy/prepare.sh compiler "$BACKORDER_COMPILED" python3
+
 # What it needs, at the versions and hashes of the lock. The environment itself gets no pip.
 COPY requirements.lock requirements-build.lock ./
 RUN python3 -m venv tools \
@@ -27,6 +32,7 @@ RUN python3 -m venv tools \
 
 # The program itself, last: a change to it leaves the layers above as they are.
 COPY pyproject.toml README.md LICENSE ./
+COPY deploy/hatch_build.py deploy/
 COPY schemas schemas
 COPY consumer consumer
 RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \

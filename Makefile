@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+COMPILED := consumer/normalisation/xml_compiled
 IMAGE ?= backorder-consumer
 PYTHON_IMAGE ?= docker.io/library/python:3.13-slim
 CONTAINER_TOOL ?= docker
@@ -21,7 +22,8 @@ IN_PARALLEL ?= --numprocesses 3 --dist worksteal
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test reliability fuzz audit bench soak setup lint format lock image image-test clean
+.PHONY: help run test reliability fuzz audit bench soak compiled setup lint format lock image \
+	image-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,7 +33,8 @@ run: $(VENV)/.project ## run the demo until Ctrl-C; ARGS="--for 30s" ends it by 
 	@sh deploy/prepare.sh broker optional
 	@exec $(BIN)/backorder-consumer demo $(ARGS)
 
-test: lint ## lint, check types and layers, run all tests; ARGS="-k webhook" for some of them
+# The tests hold the compiled reader of messages against the one in Python.
+test: compiled lint ## lint, check types and layers, run all tests; ARGS="-k webhook" for some of them
 	@sh deploy/prepare.sh broker required
 	@exec $(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
 
@@ -45,11 +48,11 @@ fuzz: $(VENV)/.fuzz ## breed hostile input until Ctrl-C; ARGS="messages -max_tot
 audit: $(VENV)/.dev ## look for known vulnerabilities in what the program needs (asks a service)
 	@exec $(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
-bench: $(VENV)/.bench ## measure everything against its peers; ARGS="speed --only queues" for a part
+bench: compiled $(VENV)/.bench ## measure everything against its peers; ARGS="speed --only queues" for a part
 	@sh deploy/prepare.sh broker installed
 	@exec $(BIN)/python -m benchmarks $(or $(ARGS),all)
 
-soak: $(VENV)/.dev $(VENV)/.project ## load and faults for 10 minutes: does anything grow? ARGS="--for 60s"
+soak: compiled $(VENV)/.dev ## load and faults for 10 minutes: does anything grow? ARGS="--for 60s"
 	@sh deploy/prepare.sh broker installed
 	@exec $(BIN)/python -m benchmarks soak $(ARGS)
 
@@ -58,6 +61,13 @@ lint: setup ## linters, formatting, types, import layers
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+
+# Where the project was installed without it, that is done again.
+compiled: export BACKORDER_COMPILED = required
+compiled: $(VENV)/.created ## compile what can be compiled, or say why that fails
+	@sh deploy/prepare.sh compiler required $(BIN)/python
+	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))' 2>/dev/null || rm -f $(VENV)/.project
+	@$(MAKE) --no-print-directory $(VENV)/.project
 
 setup: $(VENV)/.dev $(VENV)/.project ## install all that development needs into .venv
 
@@ -89,8 +99,13 @@ $(VENV)/.bench: $(VENV)/.dev $(VENV)/.project requirements-bench.lock
 	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@
 
-$(VENV)/.project: $(VENV)/.runtime pyproject.toml consumer/__init__.py
+# What is built says why it goes without the compiled reader, but pip shows that to nobody.
+$(VENV)/.project: $(VENV)/.runtime pyproject.toml consumer/__init__.py deploy/hatch_build.py \
+		$(COMPILED:=.pyx)
+	@sh deploy/prepare.sh compiler optional $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@ls $(COMPILED).*.so >/dev/null 2>&1 || \
+		echo "messages will be read in Python: 'make compiled' says what is missing"
 	@touch $@
 
 # --- lock files --------------------------------------------------------------------------------
@@ -124,5 +139,6 @@ image-test: ## build the image without a container engine and run the daemon fro
 	@sh deploy/image-test.sh
 
 clean: ## remove everything that was made here, .venv and var included
+	rm -f $(COMPILED).*.so
 	rm -rf $(VENV) var dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -116,11 +116,15 @@ for unwanted in build root/.cache opt/backorder-consumer/bin/pip etc/pip.conf \
     usr/bin/cc usr/bin/gcc usr/bin/make usr/bin/git; do
     [ ! -e "$root/$unwanted" ] || die "/$unwanted does not belong into the image"
 done
-for wanted in schemas/Order-Backorder-Event-1.0.xsd journal/sqlite.sql py.typed; do
+for wanted in schemas/Order-Backorder-Event-1.0.xsd journal/sqlite.sql py.typed \
+    'normalisation/xml_compiled.*.so'; do
     find "$root/opt/backorder-consumer/lib" -path "*/site-packages/consumer/$wanted" | grep -q . ||
         die "consumer/$wanted is missing from the image"
 done
 box umount "$container" >/dev/null
+# buildah would mount the image's own volume too, over ours now and then.
+[ "$(image_says 'len .Docker.Config.Volumes')" = 1 ] || die "it does not declare its one volume"
+box config --volume /var/lib/backorder-consumer- "$container"
 
 # --- run ---------------------------------------------------------------------------------------
 
@@ -159,6 +163,7 @@ runner=$!
 until_true 60 get "http://127.0.0.1:$admin/readyz"
 daemon=$(cat "$work/volume/pid")
 grep -q "^Uid:[[:space:]]${user}[[:space:]]${user}" "/proc/$daemon/status" || die "wrong user"
+until_true 5 grep -q '"xml_reader": *"compiled"' "$work/daemon.log"
 
 step "a sample, posted to its webhook"
 python3 -c 'import sys, urllib.request as r

@@ -4,6 +4,7 @@
 #   prepare.sh venv PYTHON DIRECTORY       a virtual environment with pip in it
 #   prepare.sh broker required|optional    a RabbitMQ for the tests, or for the demo
 #   prepare.sh broker installed            one on this machine, for benchmarks: no other will do
+#   prepare.sh compiler required|optional PYTHON    a C compiler for the reader of messages
 #   prepare.sh commands NAME...            programs whose Debian packages have the same names
 #
 # As root on Debian (or a relative of it) missing packages are installed with apt-get; anybody else
@@ -103,6 +104,43 @@ prepare_broker() {
     fi
 }
 
+# --- compiler ----------------------------------------------------------------------------------
+
+# compiles PYTHON HEADER: whether C that includes the header can be compiled for PYTHON. The
+# compiler is the one that hatch_build.py would take.
+compiles() {
+    header=$2
+    include=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    own=$("$1" -c 'import sysconfig; print(sysconfig.get_config_var("CC") or "cc")')
+    # shellcheck disable=SC2086  # the command may be several words
+    set -- ${CC:-$own}
+    [ -n "${CC:-}" ] || command -v "$1" >/dev/null 2>&1 || set -- cc
+    printf '#include <%s>\n' "$header" | "$@" "-I$include" -fsyntax-only -x c - >/dev/null 2>&1
+}
+
+# Where CC names a compiler that does not work, installing another one would not help.
+prepare_compiler() {
+    if compiles "$2" Python.h; then
+        return
+    fi
+    missing=
+    compiles "$2" stdio.h || missing=" gcc libc6-dev"
+    [ -e "$include/Python.h" ] ||
+        missing="$missing $("$2" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+    remedy="on Debian: sudo apt-get install$missing"
+    if [ -n "${CC:-}" ]; then
+        remedy="CC is $CC: name another one, or none"
+    elif can_install; then
+        # A shell of its own, so that a failure does not end this one. The list is one of names.
+        # shellcheck disable=SC2086
+        if (apt_install $missing) && compiles "$2" Python.h; then
+            return
+        fi
+    fi
+    [ "$1" = optional ] || die "this needs a C compiler that finds Python.h; $remedy"
+    say "there is no C compiler that finds Python.h; $remedy"
+}
+
 # --- commands ----------------------------------------------------------------------------------
 
 prepare_commands() {
@@ -122,7 +160,8 @@ verb=${1:-}
 case "$verb $#" in
     "venv 2") prepare_venv "$@" ;;
     "broker 1") prepare_broker "$@" ;;
+    "compiler 2") prepare_compiler "$@" ;;
     commands*) prepare_commands "$@" ;;
     *) die "usage: prepare.sh venv PYTHON DIRECTORY | broker required|optional|installed |" \
-        "commands NAME..." ;;
+        "compiler required|optional PYTHON | commands NAME..." ;;
 esac

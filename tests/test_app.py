@@ -9,6 +9,7 @@ import pytest
 
 from consumer.app import Daemon, daemon
 from consumer.errors import Unusable
+from consumer.normalisation import xml
 from consumer.ports import Ground
 from consumer.settings import AdminSettings, JournalSettings, LogSettings, Settings
 from consumer.telemetry import configure_log
@@ -70,3 +71,16 @@ async def test_what_a_person_must_repair_is_no_bug(
     assert [(line["event"], line["part"], line["reason"]) for line in told] == [
         ("part.down", "sources.one", "locked")
     ]
+
+
+@pytest.mark.parametrize(("built", "told"), [(True, "compiled"), (False, "python")])
+async def test_the_log_tells_which_reader_of_messages_is_in_use(
+    built: bool,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(xml, "COMPILED", built)
+    lines = await logged(tmp_path, monkeypatch, capsys, [Dying("one", Unusable("locked"))])
+    assert [line["xml_reader"] for line in lines if line["event"] == "daemon.started"] == [told]

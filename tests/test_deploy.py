@@ -1,8 +1,14 @@
 """The files in `deploy` and the Dockerfile say nothing that the program does not know."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
+
+import pytest
 
 from consumer import config, plugins
 from consumer.settings import Settings
@@ -60,3 +66,49 @@ def test_what_the_image_is_built_from_reaches_the_build() -> None:
     names = [name for line in copied for name in line.split()]
     assert sorted(names) == sorted(let_through)
     assert all((_CHECKOUT / name).exists() for name in names)
+
+
+# --- prepare.sh ------------------------------------------------------------------------------
+
+
+def prepare_compiler(necessity: str, **environment: str) -> tuple[int, str]:
+    """How `prepare.sh compiler` ends, and what it says."""
+    done = subprocess.run(
+        ["/bin/sh", _CHECKOUT / "deploy" / "prepare.sh", "compiler", necessity, sys.executable],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> str:
+    """A PATH on which there is neither a compiler nor anything to install one with."""
+    program = shutil.which("id")
+    assert program
+    (tmp_path / "id").symlink_to(program)
+    return str(tmp_path)
+
+
+def test_without_a_compiler_a_line_says_what_to_install(bare_path: str) -> None:
+    status, said = prepare_compiler("optional", PATH=bare_path, CC="")
+    assert status == 0
+    assert said.count("\n") == 1
+    assert "sudo apt-get install gcc libc6-dev" in said
+    status, same = prepare_compiler("required", PATH=bare_path, CC="")
+    assert status == 1
+    assert "sudo apt-get install gcc libc6-dev" in same
+
+
+def test_a_compiler_that_was_chosen_is_not_replaced() -> None:
+    status, said = prepare_compiler("required", CC="/nonexistent/cc")
+    assert status == 1
+    assert said.endswith("CC is /nonexistent/cc: name another one, or none\n")
+
+
+def test_a_compiler_that_is_there_needs_no_words() -> None:
+    assert prepare_compiler("required") == (0, "")

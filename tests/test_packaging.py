@@ -9,14 +9,18 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.tags import sys_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from plugin_fixture import install
 
@@ -33,19 +37,41 @@ _SCHEMAS = {
 }
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the checkout."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
+class Built(NamedTuple):
+    """What came of a build."""
+
+    status: int
+    said: str
+    wheels: Sequence[Path]
+
+
+def build(folder: Path, **environment: str) -> Built:
+    """A wheel of the checkout, in the folder."""
+    done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
         cwd=_CHECKOUT,
-        capture_output=True,
-        check=True,
+        env={**os.environ, **environment},
+        check=False,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    (built,) = folder.glob("*.whl")
-    return built
+    return Built(done.returncode, done.stdout, list(folder.glob("*.whl")))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The build of a wheel from the checkout, with everything in it."""
+    return build(tmp_path_factory.mktemp("dist"), BACKORDER_COMPILED="required")
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Built) -> Path:
+    """The wheel, built from the checkout."""
+    assert built.status == 0, built.said
+    [path] = built.wheels
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +168,73 @@ from consumer import plugins
 print(plugins.sinks()["memo"].__module__)
 """
     assert run_python(installed, code, str(installed_plugin)).strip() == "backorder_sink_memo"
+
+
+# --- what is compiled ------------------------------------------------------------------------
+
+_COMPILED = f"consumer/normalisation/xml_compiled{sysconfig.get_config_var('EXT_SUFFIX')}"
+_READER = "from consumer.normalisation import xml; print(xml.read.__module__)"
+
+
+def modules(wheel: Path) -> set[str]:
+    """The extension modules in a wheel, and what such modules are made of."""
+    names = ZipFile(wheel).namelist()
+    return {name for name in names if name.endswith((".so", ".pyd", ".pyx", ".c"))}
+
+
+def test_a_wheel_with_the_compiled_reader_is_for_one_python_on_one_platform(
+    built: Built, wheel: Path, installed: Path
+) -> None:
+    assert modules(wheel) == {_COMPILED}
+    [tag] = parse_wheel_filename(wheel.name)[3]
+    assert tag in set(sys_tags())
+    assert tag.interpreter == f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    assert run_python(installed, _READER).strip() == "consumer.normalisation.xml_compiled"
+    assert "warning" not in built.said.lower()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"CC": "/nonexistent/cc"}, "there is no C compiler; CC names /nonexistent/cc"),
+        ({"CC": "false"}, "false failed with status 1"),
+        ({"BACKORDER_COMPILED": "never"}, ""),
+    ],
+    ids=["no compiler", "broken compiler", "never"],
+)
+def test_a_wheel_without_the_compiled_reader_runs_anywhere(
+    environment: Mapping[str, str], said: str, tmp_path: Path
+) -> None:
+    built = build(tmp_path, **{"BACKORDER_COMPILED": "optional", **environment})
+    assert built.status == 0, built.said
+    [path] = built.wheels
+    assert path.name.endswith("-py3-none-any.whl")
+    assert modules(path) == set()
+    told = [line for line in built.said.splitlines() if "messages will be read in Python" in line]
+    assert len(told) == bool(said)
+    assert all(said in line for line in told)
+    install(path, tmp_path / "installed")
+    reader = run_python(tmp_path / "installed", _READER).strip()
+    assert reader == "consumer.normalisation.xml_python"
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"BACKORDER_COMPILED": "required", "CC": "/nonexistent/cc"}, "there is no C compiler"),
+        ({"BACKORDER_COMPILED": "required", "CC": "true"}, "but true failed"),
+        ({"BACKORDER_COMPILED": "perhaps"}, "it may be optional, required, never"),
+    ],
+    ids=["no compiler", "broken compiler", "unknown wish"],
+)
+def test_a_compiled_reader_that_is_required_and_cannot_be_had_is_an_error(
+    environment: Mapping[str, str], said: str, tmp_path: Path
+) -> None:
+    built = build(tmp_path, **environment)
+    assert built.status != 0
+    assert said in built.said
+    assert "Traceback" not in built.said
+    assert not built.wheels
 
 
 # --- lock files ------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from consumer.housekeeping import keep_retention, watch_loop
 from consumer.intake import Intake
 from consumer.journal.sqlite import SqliteJournal
 from consumer.listener import Listener
+from consumer.normalisation import xml
 from consumer.polling import PollOptions
 from consumer.ports import Ground
 from consumer.settings import Settings
@@ -72,6 +73,7 @@ class Daemon:
                 version=__version__,
                 sources=[source.name for source in self._sources],
                 sinks=[sink.name for sink in self._sinks],
+                xml_reader="compiled" if xml.COMPILED else "python",
             )
             operators.not_running = None
             ready()

@@ -99,9 +99,13 @@ class Log:
     def __init__(self) -> None:
         self._log = structlog.get_logger()
 
-    def started(self, *, version: str, sources: list[str], sinks: list[str]) -> None:
-        """The daemon takes messages from now on."""
-        self._log.info("daemon.started", version=version, sources=sources, sinks=sinks)
+    def started(
+        self, *, version: str, sources: list[str], sinks: list[str], xml_reader: str
+    ) -> None:
+        """The daemon takes messages from now on; `xml_reader`: what it reads them with."""
+        self._log.info(
+            "daemon.started", version=version, sources=sources, sinks=sinks, xml_reader=xml_reader
+        )
 
     def stopping(self, *, reason: str) -> None:
         """A stop was asked for, or a part died."""

@@ -49,7 +49,9 @@ EVENTS: dict[str, Callable[[Log, str], None]] = {
     "message.quarantined": lambda log, text: log.quarantined(
         source="s", origin=text, ids=[text], problems=1
     ),
-    "daemon.started": lambda log, text: log.started(version="1", sources=[text], sinks=[text]),
+    "daemon.started": lambda log, text: log.started(
+        version="1", sources=[text], sinks=[text], xml_reader="python"
+    ),
     "poll.done": lambda log, text: log.poll_done(source="s", scope=text, opened=1),
 }
 

@@ -1,0 +1,38 @@
+"""`xml.read` by means of lxml's elements: the plain one of the two readers.
+
+Names are worked out once. What a sender makes up is remembered as well, but a name has no more than
+50,000 characters (libxml2's own limit), and no more than 256 stay.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from consumer.normalisation import xml_rules
+from consumer.normalisation.xml_rules import HINTS, TEXT, Element, add
+
+_name_of = lru_cache(256)(xml_rules.name_of)
+
+
+def read(element: Element) -> Any:
+    """The element as a text, a dict or None."""
+    if not isinstance(element.tag, str):
+        raise TypeError("not an element of a tree")
+    attributes = element.items()
+    if not attributes and not len(element):  # as most are
+        return (element.text or "").strip() or None
+    attributes.sort()
+    node = {name: value.strip() or None for name, value in attributes if name not in HINTS}
+    pieces = [element.text or ""]  # of its own text; comments do not part it
+    for child in element[:]:
+        if isinstance(tag := child.tag, str):
+            add(node, _name_of(tag), read(child))
+            pieces.append(child.tail or "")
+        else:
+            pieces[-1] += child.tail or ""
+    texts = [stripped for piece in pieces if (stripped := piece.strip())]
+    if not texts:
+        return node or None
+    if not node:
+        return texts[0]
+    node[TEXT] = texts if len(texts) > 1 else texts[0]
+    return node
