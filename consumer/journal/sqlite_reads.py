@@ -30,6 +30,8 @@ from consumer.repair import Orders
 
 SQL = statements("sqlite.sql")
 _Columns = tuple[int, int, str, str, str, str, str]
+_ROWS = msgspec.json.Decoder(list[tuple[int, _Columns]])
+_PROBLEMS = msgspec.json.Decoder(tuple[Problem, ...])
 
 
 def read(
@@ -44,7 +46,7 @@ def read(
 
 def _records(rows: str, bodies: bytes) -> Iterator[Record]:
     at = 0
-    for size, columns in msgspec.json.decode(rows, type=list[tuple[int, _Columns]]):
+    for size, columns in _ROWS.decode(rows):
         yield _record(columns, bodies[at : at + size])
         at += size
 
@@ -112,7 +114,7 @@ def quarantined(
             first_seen=from_micros(first_seen),
             last_seen=from_micros(last_seen),
             times=times,
-            problems=msgspec.json.decode(problems, type=tuple[Problem, ...]),
+            problems=_PROBLEMS.decode(problems),
             attributes=msgspec.json.decode(attributes, type=dict[str, str]),
             size=size,
             body=body,

@@ -25,12 +25,14 @@ from consumer.normalisation.taking import (
     take_fields,
     take_node,
     take_text,
+    worked_out,
 )
 from consumer.normalisation.xml import Node
 
 _NOBODY: Mapping[str, Party] = {}
 
 
+@worked_out
 class _Name(Said, frozen=True):
     first_name: str | None = None
     last_name: str | None = None
@@ -38,6 +40,7 @@ class _Name(Said, frozen=True):
     middle_name: str | None = None
 
 
+@worked_out
 class _Place(Said, frozen=True):
     line1: str | None = None
     line2: str | None = None
@@ -49,12 +52,14 @@ class _Place(Said, frozen=True):
     country_code: str | None = None
 
 
+@worked_out
 class _Contact(Said, frozen=True):
     customer_id: str | None = field(default=None, name="customerId")
     email_address: str | None = None
     phone_number: str | None = None
 
 
+@worked_out
 class _Customer(_Contact, frozen=True):
     """A person with all parts. `loyalty_programs` have no place in a party: they go to `extra`."""
 
@@ -63,6 +68,7 @@ class _Customer(_Contact, frozen=True):
     loyalty_programs: Any = UNSET
 
 
+@worked_out
 class _Addressee(_Customer, frozen=True):
     """The same, but for the element of the name."""
 

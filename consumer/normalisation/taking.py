@@ -6,6 +6,7 @@ Every field that has a place in an event is *taken out* of them, and what is lef
 
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct, ValidationError, convert
 
 from consumer.normalisation.xml import TEXT, Node
@@ -16,6 +17,16 @@ class Said(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
 
 
 T = TypeVar("T", bound=Said)
+
+
+def worked_out(kind: type[T]) -> type[T]:
+    """Decorates a class of what is said.
+
+    msgspec works a class out when it is first converted to, and a thread that comes meanwhile finds
+    half of it, which ends the process with SIGSEGV. So it is worked out where it is defined.
+    """
+    msgspec.json.Decoder(kind)
+    return kind
 
 
 def as_node(value: Any) -> Node:
