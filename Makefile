@@ -68,6 +68,7 @@ compiled: $(VENV)/.created ## compile what can be compiled, or say why that fail
 	@sh deploy/prepare.sh compiler required $(BIN)/python
 	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))' 2>/dev/null || rm -f $(VENV)/.project
 	@$(MAKE) --no-print-directory $(VENV)/.project
+	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))'
 
 setup: $(VENV)/.dev $(VENV)/.project ## install all that development needs into .venv
 
@@ -104,7 +105,7 @@ $(VENV)/.project: $(VENV)/.runtime pyproject.toml consumer/__init__.py deploy/ha
 		$(COMPILED:=.pyx)
 	@sh deploy/prepare.sh compiler optional $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@ls $(COMPILED).*.so >/dev/null 2>&1 || \
+	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))' 2>/dev/null || \
 		echo "messages will be read in Python: 'make compiled' says what is missing"
 	@touch $@
 

@@ -1,6 +1,7 @@
 """An event: one fact about one order line, as a CloudEvent with an id of its own.
 
-What the fact says is in `consumer.facts`, whose parts are to be had here as well.
+What the fact says is in `consumer.facts`, whose parts are to be had here as well: this is where
+plugins and most modules have always found them.
 """
 
 import hashlib

@@ -14,8 +14,9 @@ Theory of operation. `accept` glances at small messages on the event loop, and a
 thread; what a glance does not settle is understood on a thread, since a loop that parses or
 explains for long sends no heartbeats. For the same reason all who can wait have one share of each
 turn of the loop together; who must answer at once begins at once. Large messages are glanced at one
-after the other: of threads that run Python only one gets on, and to quarrel about which took them
-as long again as the work. What has to be explained may take seconds, and holds up nobody.
+after the other, whoever sent them: of threads that run Python only one gets on, and to quarrel
+about which took them as long again as the work. What a glance does not settle is read once more; to
+explain it may take seconds, and holds up nobody.
 
 The entries of one caller go to the journal in the order of its calls. What `accept` returns waits
 for the commit, which is a task of its own: a source can have its next messages understood while the
@@ -234,7 +235,7 @@ class Intake:
     async def _understand_all(
         self, messages: Sequence[Message], *, patiently: bool
     ) -> Sequence[Entry]:
-        """Every message as its entry. Who is not patient begins at once, whoever else waits."""
+        """Every message as its entry. Who is not patient has a turn at once, whoever else waits."""
         entries: list[Entry] = []
         for message in messages:
             if self._turns.over and (patiently or entries):
@@ -250,7 +251,7 @@ class Intake:
             entry = self._glance(message)
             self._turns.did(size)
         elif size <= self._settings.max_message:
-            async with self._large:
+            async with self._large:  # should the caller go away, his thread may overlap the next
                 entry = await asyncio.to_thread(self._glance, message)
         if entry is None:
             entry = await asyncio.to_thread(self._understand, message)

@@ -133,8 +133,10 @@ def _flags() -> Sequence[str]:
         shlex.split(sysconfig.get_config_var(name) or "")
         for name in ("CFLAGS", "CCSHARED", "LDSHARED")
     )
+    made_with = shlex.split(sysconfig.get_config_var("CC") or "")
+    link = link[len(made_with) :] if link[: len(made_with)] == made_with else link[1:]
     asked = [word for name in ("CFLAGS", "LDFLAGS") for word in shlex.split(os.getenv(name, ""))]
-    return [*compile_, *share, *link[1:], "-Wall", "-g0", *asked]  # link[0] is the compiler
+    return [*compile_, *share, *link, "-Wall", "-g0", *asked]
 
 
 def _run(command: Sequence[str], made: Path, folder: Path) -> str:

@@ -120,6 +120,7 @@ compiles() {
 
 # Where CC names a compiler that does not work, installing another one would not help.
 prepare_compiler() {
+    [ "$1" != never ] || return 0
     if compiles "$2" Python.h; then
         return
     fi
@@ -163,5 +164,5 @@ case "$verb $#" in
     "compiler 2") prepare_compiler "$@" ;;
     commands*) prepare_commands "$@" ;;
     *) die "usage: prepare.sh venv PYTHON DIRECTORY | broker required|optional|installed |" \
-        "compiler required|optional PYTHON | commands NAME..." ;;
+        "compiler required|optional|never PYTHON | commands NAME..." ;;
 esac

@@ -39,7 +39,8 @@ BUDGETS: Mapping[str, float] = {
     "understanding: calls of Python functions": 125.3,
     "understanding: calls of C functions": 128.2,
     "understanding: blocks of memory kept for good": 0.5,  # what warms up; a leak has one or more
-    "understanding: bytes of memory at the peak, its events included": 7_962,
+    # some names are decoded once more where libxml2 keeps them at addresses that do not go together
+    "understanding: bytes of memory at the peak, its events included": 8_600,
     # from the intake to the synced commit, a hundred messages at a time, all threads together
     "intake: calls of Python functions": 152.7,
     "intake: calls of C functions": 154.4,

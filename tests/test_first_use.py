@@ -1,7 +1,7 @@
 """What several threads use for the first time at once.
 
-msgspec works a class out when it is first converted to; a thread that came meanwhile found half of
-it, which ended the daemon with SIGSEGV when its first large messages came together.
+msgspec (0.22) works a class out when it is first converted to; a thread that came meanwhile found
+half of it, which ended the daemon with SIGSEGV when its first large messages came together.
 """
 
 import signal

@@ -162,6 +162,24 @@ async def test_a_message_that_our_code_stumbles_over_is_quarantined_once(
     assert kept.problems[0].reason == "this program failed on it (ZeroDivisionError)"
 
 
+async def test_who_goes_away_takes_no_commit_along(schemas: Schemas) -> None:
+    bench = Bench(schemas)
+    bench.journal.open.clear()
+    committed = await bench.intake.accept([sample()])
+
+    async def wait() -> Sequence[Outcome]:
+        return await committed
+
+    gone, stays = asyncio.create_task(wait()), asyncio.create_task(wait())
+    await until(lambda: bool(bench.journal.calls))
+    gone.cancel()
+    bench.journal.open.set()
+    [outcome] = await stays
+    assert (gone.cancelled(), outcome.accepted) == (True, 1)
+    assert await committed == [outcome]
+    assert len(await bench.journal.read(0, limit=10)) == 1
+
+
 async def test_what_cannot_be_told_is_quarantined_with_every_blank(
     schemas: Schemas, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,8 @@ def run(config: Path | None) -> None:
 
 def serve(settings: Settings) -> None:
     """Run a daemon on a new event loop until a signal stops it."""
-    faulthandler.enable()  # should C code fail, the log ends with where; it shows no values
+    if sys.stderr is not None:  # as with `2>&-`
+        faulthandler.enable()  # should C code fail, the log ends with where; it shows no values
     sys.setswitchinterval(_SWITCH_INTERVAL)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_until_signalled(Daemon(settings)))

@@ -66,9 +66,9 @@ def receive_at_once(
     content = request.content
     if not content.is_eof() or content.exception() is not None or "Expect" in request.headers:
         return None
-    _require_plain_framing(request)
+    _require_acceptable(request, limit)
     body = content.read_nowait()
-    if len(body) > limit:
+    if len(body) > limit:  # of chunks
         raise _too_large(limit)
     take(len(body))
     return body
@@ -76,9 +76,7 @@ def receive_at_once(
 
 async def receive(request: web.BaseRequest, limit: int, take: Callable[[int], None]) -> bytes:
     """The body as received, at most `limit` bytes of it; the caller bounds the time."""
-    _require_plain_framing(request)
-    if (request.content_length or 0) > limit:
-        raise _too_large(limit)
+    _require_acceptable(request, limit)
     received = bytearray()
     try:
         await _invite(request)
@@ -102,6 +100,13 @@ async def inflate(body: bytes, encoding: str, limit: int, take: Callable[[int], 
     plain = await asyncio.to_thread(_inflate, body, bits, limit)
     take(len(plain))
     return plain
+
+
+def _require_acceptable(request: web.BaseRequest, limit: int) -> None:
+    """Refuse what can be seen to be wrong before the body is looked at."""
+    _require_plain_framing(request)
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
 
 
 def _require_plain_framing(request: web.BaseRequest) -> None:

@@ -13,7 +13,8 @@ over, and where it refuses, the same fields are taken out one by one.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET, UnsetType, ValidationError, convert, field
+import msgspec
+from msgspec import UNSET, UnsetType, ValidationError, convert
 from msgspec.structs import replace
 
 from consumer.event import Address, Party
@@ -54,7 +55,7 @@ class _Place(Said, frozen=True):
 
 @worked_out
 class _Contact(Said, frozen=True):
-    customer_id: str | None = field(default=None, name="customerId")
+    customer_id: str | None = msgspec.field(default=None, name="customerId")
     email_address: str | None = None
     phone_number: str | None = None
 
@@ -72,7 +73,7 @@ class _Customer(_Contact, frozen=True):
 class _Addressee(_Customer, frozen=True):
     """The same, but for the element of the name."""
 
-    name: _Name | None = field(default=None, name="PersonName")
+    name: _Name | None = msgspec.field(default=None, name="PersonName")
 
 
 _NAMELESS = _Name()
@@ -81,12 +82,12 @@ _NAMELESS = _Name()
 def take_parties(node: Node, known: Mapping[str, Party] = _NOBODY) -> dict[str, Party]:
     """Takes the parties out of a node; the answer, by field of `Parties`, holds `known` as well."""
     parties = dict(known)
-    for name, (field_, build) in _PARTIES.items():
+    for name, (field, build) in _PARTIES.items():
         if name not in node:
             continue
         said = node.pop(name)
-        if isinstance(said, dict) and field_ not in parties:  # nearly always
-            parties[field_] = build(said)
+        if isinstance(said, dict) and field not in parties:  # nearly always
+            parties[field] = build(said)
         else:
             _add_parties(parties, name, as_nodes(said))
     return parties
@@ -94,14 +95,14 @@ def take_parties(node: Node, known: Mapping[str, Party] = _NOBODY) -> dict[str, 
 
 def _add_parties(parties: dict[str, Party], name: str, said: list[Node]) -> None:
     """Of several of one name, or where one is known, those that are not the party go to `extra`."""
-    field_, build = _PARTIES[name]
+    field, build = _PARTIES[name]
     said = [each for each in said if each]
-    if said and field_ not in parties:
-        parties[field_] = build(said.pop(0))
+    if said and field not in parties:
+        parties[field] = build(said.pop(0))
     if said:
-        extra = dict(parties[field_].extra)
+        extra = dict(parties[field].extra)
         put_all_back(extra, name, said)
-        parties[field_] = replace(parties[field_], extra=extra)
+        parties[field] = replace(parties[field], extra=extra)
 
 
 def _customer(node: Node) -> Party:

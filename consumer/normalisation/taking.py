@@ -22,8 +22,8 @@ T = TypeVar("T", bound=Said)
 def worked_out(kind: type[T]) -> type[T]:
     """Decorates a class of what is said.
 
-    msgspec works a class out when it is first converted to, and a thread that comes meanwhile finds
-    half of it, which ends the process with SIGSEGV. So it is worked out where it is defined.
+    msgspec (0.22) works a class out when it is first converted to. A thread that comes meanwhile
+    finds half of it, which ends the process with SIGSEGV. So it is worked out where it is defined.
     """
     msgspec.json.Decoder(kind)
     return kind

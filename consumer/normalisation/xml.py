@@ -18,8 +18,8 @@ nothing about the order, and the same fact must read the same whoever formatted 
 
 Two modules do this, and tests hold them to the same answers. `xml_compiled` walks libxml2's own
 tree; it is there where a C compiler was when the program was installed. `xml_python` asks lxml,
-which makes a Python object of every element on the way: seven times the work, and over half as
-much again for the whole of a message.
+which makes a Python object of every element on the way: several times the work. While an element is
+read nobody else may change its tree.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-# cython: language_level=3, binding=False, boundscheck=False, wraparound=False
+# cython: language_level=3
 """`xml.read` by means of libxml2's own tree, to which lxml lends access.
 
-The tree is only read, and only while the element that holds it is: no pointer outlives a call, and
-no Python code runs between the first look at the tree and the last, so that no other thread changes
-it meanwhile. Of a node's fields those are used that its kind has, all of them part of libxml2's
+The tree is only read, and only while the element that holds it is: no pointer outlives a call.
+Nothing here calls Python code; where the collector of cycles does, another thread may run, so that
+nobody else may be changing the tree meanwhile. Of a node's fields those are used that its kind has, all of them part of libxml2's
 published interface (tree.h): elements have `ns`, `properties` and `children`, attributes `ns` and
 `children`, texts `content`. Everything is UTF-8 in there, and ends with a zero byte.
 

@@ -119,7 +119,7 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer, for as long as patience lasts: closing would wait for ever."""
         self.door.waits(self)
-        deadline = self._loop.call_later(self._patience, self._give_up)
+        deadline = asyncio.get_running_loop().call_later(self._patience, self._give_up)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:

@@ -19,8 +19,8 @@ there are such words, no other element has any, and rule 3 needs no walk through
 
 White space between elements is nearly half of the nodes of a tree, and says nothing. Who does not
 keep the document as it came may have it left out (`blanks=False`). It is kept all the same where
-there are comments or instructions, beside which libxml2 takes a value of nothing but blanks for
-such space, or where the first bytes do not show that it is easily seen whether there are any.
+there are comments, instructions or carriage returns, at which libxml2 takes the blanks of a value
+for such space, or where the first bytes do not show that it is easily seen whether there are any.
 
 Small documents share a parser, and lxml lets one thread at a time use it, for less than a
 millisecond. A large one has its own, which takes the room that it needed with it.
@@ -96,7 +96,7 @@ def parse(body: bytes, *, blanks: bool = True) -> etree._Element | Problem:
     small = len(body) <= _SMALL
     if not small and body.count(b"<") > _MOST_TAGS:
         return Problem(reason=_MOST_TAGS_REASON, line=1, column=1)
-    blanks = blanks or not plain or b"<!" in body or body.rfind(b"<?") > len(_UTF8_BOM)
+    blanks = blanks or not plain or not _blanks_are_plain(body)
     parser = _shared[blanks] if small else _parser(blanks=blanks)
     try:
         root = etree.fromstring(body, parser)
@@ -121,6 +121,12 @@ def _parser(*, blanks: bool) -> etree.XMLParser:
         remove_comments=True,
         remove_pis=True,
     )
+
+
+def _blanks_are_plain(body: bytes) -> bool:
+    """Whether white space of a document in UTF-8 is left out between elements only."""
+    instructed = body.rfind(b"<?") > len(_UTF8_BOM)  # the declaration is none
+    return not instructed and b"<!" not in body and b"\r" not in body
 
 
 _shared = {blanks: _parser(blanks=blanks) for blanks in (False, True)}

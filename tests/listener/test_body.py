@@ -35,6 +35,39 @@ def bomb(size: int) -> bytes:
     return b"".join([*packed, packer.flush()])
 
 
+LENGTH = "POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        (LENGTH.format(0, ""), b"", 200),
+        (LENGTH.format(100, ""), b"x" * 100, 200),
+        (LENGTH.format(101, ""), b"x" * 101, 413),
+        (CHUNKED.decode(), b"64\r\n" + b"x" * 100 + b"\r\n0\r\n\r\n", 200),
+        (CHUNKED.decode(), b"65\r\n" + b"x" * 101 + b"\r\n0\r\n\r\n", 413),
+        (CHUNKED.decode().replace("chunked", "gzip, chunked"), b"0\r\n\r\n", 501),
+        (LENGTH.format(5, "Content-Encoding: gzip\r\n"), b"hello", 400),
+        (LENGTH.format(5, "Expect: 200-ok\r\n"), b"hello", 417),
+    ],
+)
+async def test_it_does_not_matter_whether_a_body_comes_with_its_headers(
+    bench: Any, head: str, body: bytes, status: int
+) -> None:
+    opened = await bench(max_body=Size(100))
+    async with opened.wire() as together:
+        await together.send(head.encode() + body)
+        assert (await together.answer()).status == status
+    async with opened.wire() as apart:
+        await apart.send(head.encode())
+        await asyncio.sleep(0.05)  # whether that is long enough changes nothing but what is tested
+        with suppress(ConnectionError):
+            await apart.send(body)
+        assert (await apart.answer()).status == status
+    first, *others = [posted.body for posted in opened.recorder.posts] or [b""]
+    assert others == ([first] if status == 200 else [])
+
+
 @pytest.mark.parametrize(
     ("encoding", "pack"),
     [
