@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine that has Python 3.11 and make:
+# Two commands do everything on a fresh machine that has Python 3.11 or later and make:
 #
 #   make run     the daemon's main job on embedded defaults, against simulated upstreams
 #   make test    linters, type checks and all tests, against real servers
@@ -65,9 +65,8 @@ lint: setup ## linters, formatting, types, import layers
 # Where the project was installed without it, that is done again.
 compiled: export BACKORDER_COMPILED = required
 compiled: $(VENV)/.created ## compile what can be compiled, or say why that fails
-	@sh deploy/prepare.sh compiler required $(BIN)/python
 	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))' 2>/dev/null || rm -f $(VENV)/.project
-	@$(MAKE) --no-print-directory $(VENV)/.project
+	@$(MAKE) --no-print-directory --silent $(VENV)/.project
 	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))'
 
 setup: $(VENV)/.dev $(VENV)/.project ## install all that development needs into .venv
@@ -103,10 +102,10 @@ $(VENV)/.bench: $(VENV)/.dev $(VENV)/.project requirements-bench.lock
 # What is built says why it goes without the compiled reader, but pip shows that to nobody.
 $(VENV)/.project: $(VENV)/.runtime pyproject.toml consumer/__init__.py deploy/hatch_build.py \
 		$(COMPILED:=.pyx)
-	@sh deploy/prepare.sh compiler optional $(BIN)/python
+	@sh deploy/prepare.sh compiler $${BACKORDER_COMPILED:-optional} $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'import $(subst /,.,$(COMPILED))' 2>/dev/null || \
-		echo "messages will be read in Python: 'make compiled' says what is missing"
+		echo "messages are read in Python, which is slower and no different; 'make compiled' changes that"
 	@touch $@
 
 # --- lock files --------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from time import perf_counter
 from lxml import etree
 
 from benchmarks.measuring import median
+from consumer.normalisation import xml
 
 SYNC = "append and fsync of 4 kB in ms"
 
@@ -87,6 +88,7 @@ def versions() -> dict[str, str]:
     """Of the broker, of the libraries in C, and of the packages of ours and of the peers."""
     found = {name: version for name, command in _COMMANDS.items() if (version := _said(command))}
     found["SQLite"] = sqlite3.sqlite_version
+    found["XML reader"] = "compiled" if xml.COMPILED else "in Python"
     found["libxml2"] = ".".join(map(str, etree.LIBXML_VERSION))
     for name in _PACKAGES:
         try:

@@ -42,6 +42,7 @@ SUITES: Mapping[str, str] = {
 }
 """The module of each suite, by the name that `--only` takes. Its `measure` is a `report.Suite`."""
 
+_LONG_ENOUGH = 20_000  # messages a round
 _MISSED = 1  # exit status
 _HEARD = 0.01  # seconds in which the loop gets to a signal
 _ROOT = Path(__file__).parents[1]
@@ -170,10 +171,12 @@ def _keep(report: Report, as_json: Path, plot: Path) -> None:
 def _told(report: Report) -> str:
     """What numbers have to be read with, in a few lines."""
     software = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    short = report.messages < _LONG_ENOUGH
     return (
         f"{in_a_line(report.machine)}\n"
         f"revision {report.revision or 'unknown'}; {software}\n"
-        f"{report.rounds} rounds of {report.messages:,} messages"
+        f"{report.rounds} x {report.messages:,} messages"
+        + (f": a try, since ratios mean little below {_LONG_ENOUGH:,}" if short else "")
     )
 
 

@@ -130,7 +130,7 @@ prepare_compiler() {
         missing="$missing $("$2" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
     remedy="on Debian: sudo apt-get install$missing"
     if [ -n "${CC:-}" ]; then
-        remedy="CC is $CC: name another one, or none"
+        remedy="CC is '$CC': unset it, or let it name one that does"
     elif can_install; then
         # A shell of its own, so that a failure does not end this one. The list is one of names.
         # shellcheck disable=SC2086
@@ -138,8 +138,8 @@ prepare_compiler() {
             return
         fi
     fi
-    [ "$1" = optional ] || die "this needs a C compiler that finds Python.h; $remedy"
-    say "there is no C compiler that finds Python.h; $remedy"
+    [ "$1" = optional ] || die "this needs a C compiler that works and finds Python.h; $remedy"
+    say "there is no C compiler that works and finds Python.h; $remedy"
 }
 
 # --- commands ----------------------------------------------------------------------------------

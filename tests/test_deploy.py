@@ -107,7 +107,7 @@ def test_without_a_compiler_a_line_says_what_to_install(bare_path: str) -> None:
 def test_a_compiler_that_was_chosen_is_not_replaced() -> None:
     status, said = prepare_compiler("required", CC="/nonexistent/cc")
     assert status == 1
-    assert said.endswith("CC is /nonexistent/cc: name another one, or none\n")
+    assert said.endswith("CC is '/nonexistent/cc': unset it, or let it name one that does\n")
 
 
 def test_a_compiler_that_is_there_needs_no_words() -> None:
