@@ -48,7 +48,7 @@ from consumer.validation import Schemas
 _PATIENCE = Backoff(initial=0.2, most=10.0)
 
 # Bytes understood in one turn of the event loop: some 3 ms.
-_IN_ONE_TURN = 32 << 10
+_IN_ONE_TURN = 64 << 10
 
 Outcomes = Sequence[Outcome]
 
