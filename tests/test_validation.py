@@ -607,8 +607,11 @@ def test_no_problem_quotes_personal_data(schemas: Schemas) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [DOCUMENTED, OF_2016, FLATTENED, listed(DOCUMENTED, OF_2016)],
-    ids=["event", "of 2016", "flattened", "list"],
+    [
+        *(DOCUMENTED, OF_2016, FLATTENED, listed(DOCUMENTED, OF_2016)),
+        listed(DOCUMENTED, DOCUMENTED, OF_2016, DOCUMENTED),
+    ],
+    ids=["event", "of 2016", "flattened", "list", "list with one shop three times"],
 )
 def test_a_glance_tells_what_examining_does(schemas: Schemas, body: bytes) -> None:
     glanced, examined = schemas.glance(body), schemas.examine(body)

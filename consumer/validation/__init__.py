@@ -134,9 +134,12 @@ class Schemas:
         if not of_list.plain(root):
             return ()
         accepted = []
-        for event in map(of_list.detached, events):
+        for event in events:
             if not self._judge.glance(event, large=large):
-                return ()
+                # where it stands, an identifier of it may be one of another event's as well
+                event = of_list.detached(event)  # noqa: PLW2901 - the same, by itself
+                if not self._judge.glance(event, large=large):
+                    return ()
             accepted.append(Accepted(event))
         return tuple(accepted)
 
