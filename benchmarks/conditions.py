@@ -40,10 +40,9 @@ _ERLANG = """
 File = filename:join([code:root_dir(), "releases", erlang:system_info(otp_release), "OTP_VERSION"]),
 {ok, Version} = file:read_file(File), io:put_chars(Version), halt().
 """
-_COMMANDS = {
-    "RabbitMQ": ("rabbitmqctl", "version"),
-    "Erlang": ("erl", "-noshell", "-eval", _ERLANG),
-}
+_ASKED_ERLANG = ("erl", "-noshell", "-eval", _ERLANG)
+# As its packages lay it out. To ask `rabbitmqctl` would leave an epmd running behind it.
+_RABBITMQ = ("/usr/lib/rabbitmq/lib", "rabbitmq_server-")
 
 
 def machine(directory: Path | None = None) -> dict[str, object]:
@@ -86,7 +85,11 @@ def sync_cost(directory: Path) -> float:
 
 def versions() -> dict[str, str]:
     """Of the broker, of the libraries in C, and of the packages of ours and of the peers."""
-    found = {name: version for name, command in _COMMANDS.items() if (version := _said(command))}
+    place, prefix = _RABBITMQ
+    servers = sorted(each.name.removeprefix(prefix) for each in Path(place).glob(f"{prefix}*"))
+    found = {"RabbitMQ": " and ".join(servers)} if servers else {}
+    if erlang := _said(_ASKED_ERLANG):
+        found["Erlang"] = erlang
     found["SQLite"] = sqlite3.sqlite_version
     found["XML reader"] = "compiled" if xml.COMPILED else "in Python"
     found["libxml2"] = ".".join(map(str, etree.LIBXML_VERSION))
