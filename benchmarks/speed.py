@@ -111,7 +111,7 @@ def speed(
     plot: Path | None,
     strict: bool,
 ) -> None:
-    """Messages a second and latencies, against peers and against the targets."""
+    """Messages a second and latencies, against peers and targets."""
     directory.mkdir(parents=True, exist_ok=True)
     chosen = [name for name in SUITES if name in only] or list(SUITES)
     figures: list[Figure] = []

@@ -116,9 +116,14 @@ class PrivateBroker:
         scripts = self._prepare()
         if self._epmd is None or self._epmd.poll() is not None:
             self._epmd = self._spawn([_port_mapper() or "epmd", "-address", "127.0.0.1"])
-        self._node = self._spawn([str(scripts / "rabbitmq-server")])
         try:
             async with asyncio.timeout(within):
+                # A node that finds no port mapper starts one, which outlives everybody.
+                while not await self._maps_ports():
+                    if self._epmd.poll() is not None:
+                        break  # the node will say what is wrong
+                    await asyncio.sleep(_POLL)
+                self._node = self._spawn([str(scripts / "rabbitmq-server")])
                 while not await self._answers():
                     if not self.is_running():
                         raise Unusable(
@@ -204,6 +209,18 @@ class PrivateBroker:
                 stderr=output,
                 start_new_session=True,
             )
+
+    async def _maps_ports(self) -> bool:
+        """Whether the port mapper lets itself be connected to."""
+        try:
+            port = int(self._environment["ERL_EPMD_PORT"])
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True
 
     async def _answers(self) -> bool:
         """Whether the node greets an AMQP client."""

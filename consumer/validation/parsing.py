@@ -90,13 +90,13 @@ _REASONS = {
 
 def parse(body: bytes, *, blanks: bool = True) -> etree._Element | Problem:
     """The root element of `body`, or why there is none. Raises nothing."""
-    plain = _is_utf8_and_root_first(body) is not None
+    plain = _is_utf8_and_root_first(body)
     if not plain and (declared := _doctype(body)) is not None:
         return declared
     small = len(body) <= _SMALL
     if not small and body.count(b"<") > _MOST_TAGS:
         return Problem(reason=_MOST_TAGS_REASON, line=1, column=1)
-    blanks = blanks or not plain or not _blanks_are_plain(body)
+    blanks = blanks or not plain or not _blanks_are_plain(body, plain.end())
     parser = _shared[blanks] if small else _parser(blanks=blanks)
     try:
         root = etree.fromstring(body, parser)
@@ -104,7 +104,7 @@ def parse(body: bytes, *, blanks: bool = True) -> etree._Element | Problem:
         return _syntax_problem(error)
     if not plain and root.getroottree().docinfo.internalDTD is not None:
         return Problem(reason=_DOCTYPE_REASON, line=1, column=1)  # where exactly is not known
-    if any(len(each) > _LONGEST_NAMESPACE for each in _namespaces(root, body, plain=plain)):
+    if max(map(len, _namespaces(root, body, plain=bool(plain))), default=0) > _LONGEST_NAMESPACE:
         return Problem(reason=_NAMESPACE_REASON, line=1, column=1)  # as above
     return root
 
@@ -123,10 +123,15 @@ def _parser(*, blanks: bool) -> etree.XMLParser:
     )
 
 
-def _blanks_are_plain(body: bytes) -> bool:
-    """Whether white space of a document in UTF-8 is left out between elements only."""
-    instructed = body.rfind(b"<?") > len(_UTF8_BOM)  # the declaration is none
-    return not instructed and b"<!" not in body and b"\r" not in body
+def _blanks_are_plain(body: bytes, start: int) -> bool:
+    """Whether white space of a document in UTF-8 is left out between elements only.
+
+    Before `start` there is neither an instruction nor a comment. One byte is found ten times as
+    fast as two in a row, and most documents do not even have that one.
+    """
+    instructed = body.find(b"?", start) >= 0 and body.find(b"<?", start) >= 0
+    commented = b"!" in body and b"<!" in body
+    return not instructed and not commented and b"\r" not in body
 
 
 _shared = {blanks: _parser(blanks=blanks) for blanks in (False, True)}

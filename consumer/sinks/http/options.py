@@ -56,7 +56,10 @@ class HttpOptions(SinkOptions, frozen=True, kw_only=True):
             raise ValueError("headers: Authorization is what the credentials in url become")
         for key in ("secret", "previous_secret"):
             if len(value := getattr(self, key)) and signing_key(value) is None:
-                raise ValueError(f"{key} must be whsec_ and the base64 of at least 16 random bytes")
+                raise ValueError(
+                    f"{key} must be whsec_ and the base64 of at least 16 random bytes, such as from"
+                    ' echo "whsec_$(openssl rand -base64 24)"'
+                )
         check_headers(self.headers, ours=_OURS, prefix="webhook-", who="the sink")
 
 
