@@ -89,7 +89,7 @@ class Report(Struct, frozen=True, kw_only=True):
 def soak(
     context: click.Context, *, duration: Duration, rate: float | None, seed: int, directory: Path
 ) -> None:
-    r"""The daemon under load and faults: memory and descriptors stay flat.
+    r"""The daemon under load and faults: nothing may grow.
 
     \b
     Exit status: 0 everything flat and nothing missing, 1 otherwise, 2 no RabbitMQ or no /proc.
