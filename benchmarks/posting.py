@@ -72,16 +72,18 @@ class Round:
         self._pid = pid
         self._answered = 0
         self._first = perf_counter()
-        self._began, self._own = self._first, cpu_of(pid)
+        self._began, self._before = self._first, cpu_of(pid)
+        self._seconds = self._spent = 0.0
 
     def answered(self, number: int, latency: float) -> None:
         """Post `number` has its answer."""
         self.latencies[number] = latency
         self._answered += 1
         if self._answered == self._warm:
-            self._began, self._own = perf_counter(), cpu_of(self._pid)
+            self._began, self._before = perf_counter(), cpu_of(self._pid)
         elif self._answered == self._all:
-            self._began, self._own = perf_counter() - self._began, cpu_of(self._pid) - self._own
+            self._seconds = perf_counter() - self._began
+            self._spent = cpu_of(self._pid) - self._before
             self.over.set_result(None)
 
     def failed(self, reason: str) -> None:
@@ -103,11 +105,11 @@ class Round:
         latencies = sorted(self.latencies[self._warm :])
         return Shown(
             posts=len(latencies),
-            seconds=self._began,
+            seconds=self._seconds,
             p50=latencies[len(latencies) // 2],
             p99=latencies[len(latencies) * 99 // 100],
             worst=latencies[-1],
-            own=self._own,
+            own=self._spent,
         )
 
 

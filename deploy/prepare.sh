@@ -4,7 +4,7 @@
 #   prepare.sh venv PYTHON DIRECTORY       a virtual environment with pip in it
 #   prepare.sh broker required|optional    a RabbitMQ for the tests, or for the demo
 #   prepare.sh broker installed            one on this machine, for benchmarks: no other will do
-#   prepare.sh compiler required|optional PYTHON    a C compiler for the reader of messages
+#   prepare.sh compiler required|optional|never PYTHON    a C compiler for the reader of messages
 #   prepare.sh commands NAME...            programs whose Debian packages have the same names
 #
 # As root on Debian (or a relative of it) missing packages are installed with apt-get; anybody else
@@ -106,8 +106,8 @@ prepare_broker() {
 
 # --- compiler ----------------------------------------------------------------------------------
 
-# compiles PYTHON HEADER: whether C that includes the header can be compiled for PYTHON. The
-# compiler is the one that hatch_build.py would take.
+# compiles PYTHON HEADER: whether C that includes the header can be compiled for PYTHON, whose headers
+# are in $include then. The compiler is the one that hatch_build.py would take.
 compiles() {
     header=$2
     include=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')
@@ -131,6 +131,8 @@ prepare_compiler() {
     remedy="on Debian: sudo apt-get install$missing"
     if [ -n "${CC:-}" ]; then
         remedy="CC is '$CC': unset it, or let it name one that does"
+    elif [ -z "$missing" ]; then
+        remedy="see why: echo '#include <Python.h>' | cc -I$include -fsyntax-only -x c -"
     elif can_install; then
         # A shell of its own, so that a failure does not end this one. The list is one of names.
         # shellcheck disable=SC2086

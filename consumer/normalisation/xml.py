@@ -19,8 +19,9 @@ nothing about the order, and the same fact must read the same whoever formatted 
 Two modules do this, and tests hold them to the same answers. `xml_compiled` walks libxml2's own
 tree; it is there where a C compiler was when the program was installed. `xml_python` asks lxml,
 which makes a Python object of every element on the way: several times the work. While an element is
-read nobody else may change its tree; and while the compiled one reads, no other thread runs: a
-second for a million elements, of which the validation lets a tenth pass.
+read nobody else may change its tree; and while the compiled one reads, no other thread runs,
+save where the collector of cycles calls Python code: a second for a million elements, of which the
+validation lets a tenth pass.
 """
 
 from collections.abc import Callable

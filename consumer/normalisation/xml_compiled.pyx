@@ -3,9 +3,10 @@
 
 The tree is only read, and only while the element that holds it is: no pointer outlives a call.
 Nothing here calls Python code; where the collector of cycles does, another thread may run, so that
-nobody else may be changing the tree meanwhile. Of a node's fields those are used that its kind has, all of them part of libxml2's
-published interface (tree.h): elements have `ns`, `properties` and `children`, attributes `ns` and
-`children`, texts `content`. Everything is UTF-8 in there, and ends with a zero byte.
+nobody else may be changing the tree meanwhile. Of a node's fields those are used that its kind has,
+all of them part of libxml2's published interface (tree.h): elements have `ns`, `properties` and
+`children`, attributes `ns` and `children`, texts `content`. Everything is UTF-8 in there, and ends
+with a zero byte.
 
 White space in XML is four ASCII characters, but what goes around a text is what `str.strip` takes,
 which knows more of them: a text that may begin or end with one of those is left to `str.strip`.

@@ -17,18 +17,32 @@ def read(element: Element) -> Any:
     """The element as a text, a dict or None."""
     if not isinstance(element.tag, str):
         raise TypeError("not an element of a tree")
-    attributes = element.items()
-    if not attributes and not len(element):  # as most are
-        return (element.text or "").strip() or None
+    return _read(element, element.items())
+
+
+def _read(element: Element, attributes: list[tuple[str, str]]) -> Any:
+    """`read`; the attributes are the element's, at which its parent had to look already.
+
+    Most elements hold a text and nothing else, and are the only ones of their name: those are read
+    without another call.
+    """
     attributes.sort()
     node = {name: value.strip() or None for name, value in attributes if name not in HINTS}
+    value: Any
     pieces = [element.text or ""]  # of its own text; comments do not part it
     for child in element[:]:
-        if isinstance(tag := child.tag, str):
-            add(node, _name_of(tag), read(child))
-            pieces.append(child.tail or "")
-        else:
+        if not isinstance(tag := child.tag, str):
             pieces[-1] += child.tail or ""
+            continue
+        if (attributes := child.items()) or len(child):
+            value = _read(child, attributes)
+        else:
+            value = (child.text or "").strip() or None
+        if (name := _name_of(tag)) in node:
+            add(node, name, value)
+        else:
+            node[name] = value
+        pieces.append(child.tail or "")
     texts = [stripped for piece in pieces if (stripped := piece.strip())]
     if not texts:
         return node or None

@@ -114,15 +114,9 @@ class PrivateBroker:
         if self.is_running():
             return
         scripts = self._prepare()
-        if self._epmd is None or self._epmd.poll() is not None:
-            self._epmd = self._spawn([_port_mapper() or "epmd", "-address", "127.0.0.1"])
         try:
             async with asyncio.timeout(within):
-                # A node that finds no port mapper starts one, which outlives everybody.
-                while not await self._maps_ports():
-                    if self._epmd.poll() is not None:
-                        break  # the node will say what is wrong
-                    await asyncio.sleep(_POLL)
+                await self._map_ports()
                 self._node = self._spawn([str(scripts / "rabbitmq-server")])
                 while not await self._answers():
                     if not self.is_running():
@@ -210,17 +204,17 @@ class PrivateBroker:
                 start_new_session=True,
             )
 
-    async def _maps_ports(self) -> bool:
-        """Whether the port mapper lets itself be connected to."""
-        try:
-            port = int(self._environment["ERL_EPMD_PORT"])
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return True
+    async def _map_ports(self) -> None:
+        """Start the port mapper where it does not run, and wait until it takes connections.
+
+        A node that finds none starts one of its own, which would outlive everybody.
+        """
+        if self._epmd is None or self._epmd.poll() is not None:
+            self._epmd = self._spawn([_port_mapper() or "epmd", "-address", "127.0.0.1"])
+        while not await _listens(int(self._environment["ERL_EPMD_PORT"])):
+            if self._epmd.poll() is not None:
+                raise Unusable("the private RabbitMQ's port mapper, epmd, ended", self._log_tail())
+            await asyncio.sleep(_POLL)
 
     async def _answers(self) -> bool:
         """Whether the node greets an AMQP client."""
@@ -242,6 +236,18 @@ class PrivateBroker:
         home = self._home or Path()
         said = (home / "output.txt").read_text(errors="replace")
         return "\n".join(said.splitlines()[-_TAIL:])
+
+
+async def _listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
 
 
 def _end(process: subprocess.Popen[bytes] | None) -> None:

@@ -29,10 +29,10 @@ class Accepted(Struct, frozen=True):
     """One event that may be normalised.
 
     `element` is named OrderBackorder, or OrderBackorderList where the list itself is the event. It
-    is the root of a document of its own, or, at a glance, may stand in its list. Nothing of it is
-    left out. `drift`: names unknown to the schemas, such as `OrderItem/GiftWrap` or
-    `OrderItem@giftWrap`, sorted, each once. `around`: the list that the event stood in, without its
-    events; None where there was none, or nothing in it.
+    is the root of a document of its own, or, at a glance, may stand in its list, and lacks the
+    white space between elements then. Nothing else of it is left out. `drift`: names unknown to the
+    schemas, such as `OrderItem/GiftWrap` or `OrderItem@giftWrap`, sorted, each once. `around`: the
+    list that the event stood in, without its events; None where there was none, or nothing in it.
     """
 
     element: etree._Element
@@ -116,6 +116,8 @@ class Judge:
 
 
 def _nodes(event: etree._Element) -> int:
-    """The number of elements and attributes."""
+    """The number of elements and attributes. XPath counts up to 10,000,000 and raises beyond, which
+    takes a document of 48 MB or more: by default none is as large as that.
+    """
     counted: Any = _count(event)  # a float: what an expression comes to depends on it
     return int(counted)

@@ -69,7 +69,7 @@ elements = st.recursive(
 
 
 def both(element: Any) -> tuple[str, str]:
-    assert xml.COMPILED, "the compiled reader is not there: run `make setup`; it needs a C compiler"
+    assert xml.COMPILED, "the compiled reader is not there: run `make compiled`"
     return repr(xml.read(element)), repr(xml_python.read(element))
 
 

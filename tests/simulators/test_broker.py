@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import Unusable
+from consumer.simulators import broker
 from consumer.simulators.broker import PrivateBroker
 from rabbit import rabbit
 from waiting import until
@@ -45,6 +46,17 @@ async def test_ctl_tells_why_it_failed(private_broker: PrivateBroker) -> None:
     assert "guest" in await private_broker.ctl("list_users")
     with pytest.raises(Unusable, match="delete_user failed"):
         await private_broker.ctl("delete_user", "nobody")
+
+
+async def test_no_node_is_started_without_a_port_mapper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "_port_mapper", lambda: "false")  # a program that ends at once
+    private = PrivateBroker()
+    try:
+        with pytest.raises(Unusable, match="port mapper"):
+            await private.start()
+        assert not private.is_running()
+    finally:
+        private.close()
 
 
 async def test_dies_with_its_parent() -> None:
