@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from consumer.normalisation import xml_rules
-from consumer.normalisation.xml_rules import HINTS, TEXT, Element, add
+from consumer.normalisation.xml_rules import HINTS, TEXT, Element, Node, add
 
 _name_of = lru_cache(256)(xml_rules.name_of)
 
@@ -27,8 +27,7 @@ def _read(element: Element, attributes: list[tuple[str, str]]) -> Any:
     without another call.
     """
     attributes.sort()
-    node = {name: value.strip() or None for name, value in attributes if name not in HINTS}
-    value: Any
+    node: Node = {name: text.strip() or None for name, text in attributes if name not in HINTS}
     pieces = [element.text or ""]  # of its own text; comments do not part it
     for child in element[:]:
         if not isinstance(tag := child.tag, str):
