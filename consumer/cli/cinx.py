@@ -45,10 +45,11 @@ def cinx() -> None:
 def template(
     config: Path | None, source: str | None, organisation: str | None, *, as_json: bool
 ) -> None:
-    """Show what an update of a back-order may hold (CINX's update template).
+    """Show what an update of a back-order may hold.
 
-    Every field with whether a POST or a PUT must have it, an example and the values that it may
-    take; then what CINX says about the document and its calls. Changes nothing at CINX.
+    This is CINX's update template: every field with whether a POST or a PUT must have it, an
+    example and the values that it may take; then what CINX says about the document and its calls.
+    Changes nothing at CINX.
 
     \b
     Exit status: 0, 1 where CINX cannot be reached or says no, 2 unusable configuration.

@@ -136,7 +136,7 @@ def resume(config: Path | None, journal: str | None, *, name: str) -> None:
       backorder-consumer sinks resume warehouse -c consumer.toml
     """
     _change(place_to_repair(config, journal), name, lambda repairs: repairs.resume(name))
-    click.echo(f"{name} is not paused")
+    click.echo(f"{name} goes on")
 
 
 def _change(place: Place, name: str, change: Callable[[Repairs], Awaitable[None]]) -> None:

@@ -73,7 +73,10 @@ def test_a_customer_number_of_another_format(number: str) -> None:
             CINX + USER + 'api_token = "t0ken-4711"\norganisations = ["A"]',
             "sources[0].organisations: one api_token is one organisation",
         ),
-        (CINX + USER + 'api_token = "hunter2"', "sources[0].api_token: shorter than 8 characters"),
+        (
+            CINX + USER + 'api_token = "hunter2"',
+            "sources[0].api_token: no token of CINX's is shorter than 8",
+        ),
         (CINX + USER + 'organisation = "A"', "sources[0].organisation: names what api_token opens"),
         (CINX + USER + 'organisations = [""]', "sources[0].organisations"),
         (CINX + USER + 'delivery = "MOON"', 'sources[0].delivery: must be one of "", "JOB SITE"'),

@@ -76,8 +76,8 @@ class CinxOptions(PollOptions, frozen=True, kw_only=True):
             )
         if 0 < len(self.api_token) < SHORTEST:
             raise ValueError(
-                f"api_token: shorter than {SHORTEST} characters, so that it is none of CINX's and"
-                " could not be told from other text, to be kept out of it; copy all of it"
+                f"api_token: no token of CINX's is shorter than {SHORTEST} characters;"
+                " copy all of it"
             )
         if self.organisation and not len(self.api_token):
             raise ValueError("organisation: names what api_token opens; without it: organisations")
