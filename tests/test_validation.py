@@ -15,6 +15,7 @@ from radial_messages import (
     SAMPLES,
     TEST,
     changed,
+    inner,
     listed,
     problems,
 )
@@ -416,6 +417,36 @@ def test_a_list_may_use_a_prefix(schemas: Schemas) -> None:
     assert _canonical(accepted.element) == _canonical(etree.fromstring(DOCUMENTED))
     (refusal,) = examined.refusals
     assert len(schemas.examine(refusal.body).refusals) == 1
+
+
+def test_an_event_keeps_the_prefixes_that_its_values_use(schemas: Schemas) -> None:
+    xsi = "http://www.w3.org/2001/XMLSchema-instance"
+    prefixes = f'xmlns:o="{NAMESPACE}" xmlns:xsi="{xsi}" xmlns:unused="urn:unused"'.encode()
+    typed = '<ShippingDelayType xsi:type="o:ShippingDelayType">'
+    good, broken = (
+        changed(message, "<ShippingDelayType>", typed) for message in (DOCUMENTED, _NO_CURRENCY)
+    )
+    examined = schemas.examine(listed(good, broken, attributes=prefixes))
+    assert [each.drift for each in examined.accepted] == [()]
+    (refusal,) = examined.refusals
+    assert [(each.path, each.line) for each in refusal.problems] == [
+        ("/OrderBackorderList/OrderBackorder[2]/@currency", 2 + len(inner(good).splitlines()) + 6)
+    ]
+    assert b"urn:unused" not in refusal.body
+    repaired = changed(refusal.body, "currencySymbol", 'currency="USD" currencySymbol')
+    assert len(schemas.examine(repaired).accepted) == 1
+    glanced = schemas.glance(listed(good, good, attributes=prefixes))
+    assert glanced is not None
+    assert len(glanced.accepted) == 2
+
+
+def test_text_behind_an_event_is_none_of_the_event(schemas: Schemas) -> None:
+    item = '<OrderItem webLineId="{}"><Pricing><Amount>1.00</Amount></Pricing></OrderItem>'
+    items = "".join(map(item.format, range(2, 999)))
+    large = changed(DOCUMENTED, "<BackorderOrderItems>", f"<BackorderOrderItems>{items}")
+    for space in ("", " ", "\u00a0"):
+        examined = schemas.examine(listed(large + space.encode(), DOCUMENTED))
+        assert (len(examined.accepted), examined.refusals) == (2, ())
 
 
 def test_what_stands_around_the_events_of_a_list_goes_with_each(schemas: Schemas) -> None:

@@ -208,7 +208,8 @@ class Gate:
         schema = self._free.get()
         try:
             if large:
-                return _complaints_in_pieces(schema, etree.tostring(event, encoding="UTF-8"))
+                text = etree.tostring(event, encoding="UTF-8", with_tail=False)
+                return _complaints_in_pieces(schema, text)
             return [] if schema.validate(event) else _first(schema.error_log)
         finally:
             self._free.put(schema)

@@ -4,7 +4,7 @@ Each event becomes the root of a document of its own. Identifiers (xs:ID) must b
 document, and two events about the same shop are no mistake.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -13,11 +13,12 @@ from lxml import etree
 from consumer.model import Problem
 from consumer.validation import reasons
 from consumer.validation.catalogue import EVENT, NAMESPACE
-from consumer.validation.places import line_of, local, path_of
+from consumer.validation.places import LAST_LINE, line_of, local, path_of
 from consumer.validation.vocabulary import Unknown, Vocabulary
 
 LIST = f"{{{NAMESPACE}}}OrderBackorderList"
 _MOST_AROUND = 64 << 20  # bytes
+_Prefixes = Mapping[str | None, str]
 _MOST_CHILDREN = 10_000  # a real event takes over 1 kB, so that 10 MiB hold fewer
 
 
@@ -37,8 +38,35 @@ def detached(event: etree._Element) -> etree._Element:
     Copied: moving elements to another document takes time with the square of their number.
     """
     alone = deepcopy(event)
+    if missed := _missed(alone, event.nsmap):
+        alone = _declaring(alone, missed)
     event.clear()
     return alone
+
+
+def _missed(alone: etree._Element, declared: _Prefixes) -> _Prefixes:
+    """The prefixes that a value may stand for (`xsi:type`), of those that stood around the event. A
+    copy brings along what its names use, and not what is in its values.
+    """
+    lost = declared.items() - alone.nsmap.items()
+    text = document(alone) if lost else b""
+    return {
+        prefix: namespace
+        for prefix, namespace in lost
+        if prefix is None or f"{prefix}:".encode() in text
+    }
+
+
+def _declaring(element: etree._Element, missed: _Prefixes) -> etree._Element:
+    """The same element with these prefixes declared; that is only possible when it is made."""
+    prefixes: Any = {**element.nsmap, **missed}  # the stubs know no default namespace here
+    again = etree.Element(element.tag, nsmap=prefixes)
+    again.attrib.update(element.attrib)
+    again.text = element.text
+    line: Any = min(line_of(element) or LAST_LINE, LAST_LINE)  # nor that a line may be set
+    again.sourceline = line
+    again.extend(map(deepcopy, element))  # moved, they would take long
+    return again
 
 
 def too_long(root: etree._Element) -> tuple[Problem, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree
 
-_LAST_LINE = 65535  # libxml2 stores no higher line with an element
+LAST_LINE = 65535  # libxml2 stores no higher line with an element
 _LONGEST = 80  # characters of a name that is not ours
 _STEP = re.compile(r"(?:\{[^}]*\})?([^/{}]+)")
 
@@ -18,7 +18,7 @@ def local(tag: str | bytes) -> str:
 def line_of(element: Any) -> int | None:
     """The line where an element's start tag ends; None beyond line 65,534 where it is unknown."""
     line: int | None = element.sourceline
-    return line if line != _LAST_LINE else None
+    return line if line != LAST_LINE else None
 
 
 def path_of(element: etree._Element, place: str) -> str:
