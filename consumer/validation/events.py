@@ -58,10 +58,17 @@ def _missed(alone: etree._Element, declared: _Prefixes) -> _Prefixes:
 
 
 def _declaring(element: etree._Element, missed: _Prefixes) -> etree._Element:
-    """The same element with these prefixes declared; that is only possible when it is made."""
+    """The same element with these prefixes declared; that is only possible when it is made.
+
+    libxml2 now and then lets an attribute pass whose prefix nobody declared, as a name with a colon
+    in it. No such name can be made: the element is then left as it is, and told as drift.
+    """
     prefixes: Any = {**element.nsmap, **missed}  # the stubs know no default namespace here
     again = etree.Element(element.tag, nsmap=prefixes)
-    again.attrib.update(element.attrib)
+    try:
+        again.attrib.update(element.attrib)
+    except ValueError:
+        return element
     again.text = element.text
     line: Any = min(line_of(element) or LAST_LINE, LAST_LINE)  # nor that a line may be set
     again.sourceline = line
