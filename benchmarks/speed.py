@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from benchmarks.conditions import in_a_line, machine, versions
+from benchmarks.disturbance import ticks
 from benchmarks.report import Effort, Figure, Suite
 from benchmarks.tables import table, verdict_table
 from benchmarks.targets import Verdict, verdicts
@@ -49,7 +50,10 @@ _ROOT = Path(__file__).parents[1]
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All of a run, and on what it was made (`conditions`); `revision` is ours."""
+    """All of a run, and on what it was made (`conditions`); `revision` is ours.
+
+    `stolen`, by suite: the share (0 to 1) of the processor time that its host kept (`disturbance`).
+    """
 
     machine: dict[str, object]
     revision: str | None
@@ -58,6 +62,7 @@ class Report(Struct, frozen=True, kw_only=True):
     rounds: int
     figures: Sequence[Figure] = ()
     verdicts: Sequence[Verdict] = ()
+    stolen: Mapping[str, float] = {}
 
     @property
     def met(self) -> bool:
@@ -125,12 +130,22 @@ def speed(
     click.echo(_told(report))
     for place, name in enumerate(chosen, 1):
         click.echo(f"{name}, {place} of {len(chosen)} ...", err=True)
-        began = perf_counter()
+        began, before = perf_counter(), ticks()
         measured = _measured(name, messages=messages, rounds=rounds, directory=directory)
-        click.echo(f"{name} took {perf_counter() - began:.0f} s", err=True)
+        stolen = ticks().since(before)
+        click.echo(
+            f"{name} took {perf_counter() - began:.0f} s; of the processor time that was asked for"
+            f" the machine's host kept {stolen:.0%}",
+            err=True,
+        )
         click.echo(f"\n{table(measured)}")
         figures += measured
-        report = replace(report, figures=figures, verdicts=verdicts(figures))
+        report = replace(
+            report,
+            figures=figures,
+            verdicts=verdicts(figures),
+            stolen={**report.stolen, name: round(stolen, 3)},
+        )
         _keep(report, as_json or directory / "speed.json", plot or directory / "speed.png")
     if report.verdicts:
         click.echo(f"\n{verdict_table(report.verdicts)}")

@@ -27,6 +27,7 @@ from benchmarks import (
 )
 from benchmarks.__main__ import main
 from benchmarks.conditions import SYNC
+from benchmarks.disturbance import Ticks, ticks
 from benchmarks.peers.work import converted
 from benchmarks.plot import draw
 from benchmarks.posting import Shown
@@ -219,6 +220,12 @@ def test_every_suite_is_there(module: str) -> None:
     assert isinstance(suite.SUITE, str)
 
 
+def test_what_the_host_keeps_is_a_share_of_what_was_asked_for() -> None:
+    assert Ticks(asked=150, stolen=20).since(Ticks(asked=100, stolen=10)) == 0.2
+    assert Ticks().since(Ticks()) == 0
+    assert ticks().asked > ticks().stolen
+
+
 def test_a_part_of_it_runs_and_is_kept(tmp_path: Path) -> None:
     small = ["--only", "validation", "--rounds", "2", "--messages", "100"]
     done = CliRunner().invoke(main, ["speed", *small, "--directory", str(tmp_path)])
@@ -227,6 +234,8 @@ def test_a_part_of_it_runs_and_is_kept(tmp_path: Path) -> None:
     assert [len(one.rounds) for one in report.figures] == [2] * 5
     assert {one.suite for one in report.figures} == {validation.SUITE}
     assert (report.verdicts, report.met) == ([], True)
+    assert 0 <= report.stolen["validation"] < 1
+    assert "the machine's host kept " in done.stderr
     assert {"lxml", "libxml2", "SQLite", "uvloop"} <= set(report.versions)
     assert cast("float", report.machine[SYNC]) > 0
     assert f"processor: {report.machine['processor']}, " in done.stdout
