@@ -33,7 +33,7 @@ _ROOT = Path(__file__).parents[1]
 @click.option("--strict", is_flag=True, help="Exit status 1 where anything misses its target.")
 @click.pass_context
 def everything(context: click.Context, *, directory: Path, strict: bool) -> None:
-    """All but the soak, in about an hour; what `make bench` runs."""
+    """All but the soak, within an hour; what `make bench` runs."""
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     parts, failed = {part: directory / f"{part}.json" for part in _KEEP}, []
