@@ -223,7 +223,7 @@ def test_every_suite_is_there(module: str) -> None:
 def test_what_the_host_keeps_is_a_share_of_what_was_asked_for() -> None:
     assert Ticks(asked=150, stolen=20).since(Ticks(asked=100, stolen=10)) == 0.2
     assert Ticks().since(Ticks()) == 0
-    assert ticks().asked > ticks().stolen
+    assert ticks().asked >= ticks().stolen >= 0
 
 
 def test_a_part_of_it_runs_and_is_kept(tmp_path: Path) -> None:

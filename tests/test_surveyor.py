@@ -536,35 +536,6 @@ async def test_lines_that_nobody_polls_are_told_once_and_counted(bench: Bench) -
     assert len(await bench.facts()) == 4
 
 
-async def test_lines_that_only_another_view_has_are_told_once_it_is_polled_no_more(
-    bench: Bench,
-) -> None:
-    await bench.poll(many(4))
-    bench.restart()
-    bench.scope = replace(MVET, view="elsewhere")
-    with capture_logs() as log:
-        await bench.surveyor.watching("mvet", [MVET.source])
-        await bench.poll(many(1))
-        await bench.poll(many(1))
-    told = [line for line in log if line["event"] == "lines.unwatched"]
-    assert [(line["scope"], line["open"]) for line in told] == [(MVET.source, 3)]
-    assert bench.counted('backorder_unwatched_lines{source="mvet"} 3.0')
-
-
-async def test_lines_of_two_views_that_are_both_polled_are_watched(bench: Bench) -> None:
-    await bench.poll(many(4))
-    bench.restart()
-    other = replace(MVET, origin="other", view="elsewhere")
-    with capture_logs() as log:
-        await bench.surveyor.watching("mvet", [MVET.source])
-        await bench.surveyor.watching("other", [MVET.source])
-        bench.scope = other
-        await bench.poll(many(1))
-        bench.scope = MVET
-        await bench.poll(many(4))
-    assert [line for line in log if line["event"] == "lines.unwatched"] == []
-
-
 async def test_lines_of_a_source_that_is_gone_are_told_at_the_start(bench: Bench) -> None:
     await bench.poll(many(3))
     bench.restart()

@@ -9,14 +9,13 @@ from time import monotonic
 
 from msgspec import Struct
 
-from consumer.errors import JournalUnavailable
-from consumer.model import Scope, ScopeCount, utc_now
+from consumer.model import Scope, utc_now
 from consumer.ports import Journal
 from consumer.settings import PrivacySettings
 from consumer.survey import Survey
 from consumer.surveyor.keeping import Means
 from consumer.surveyor.looking import ScopeSurvey
-from consumer.surveyor.memory import Commit, Lines, Memory
+from consumer.surveyor.memory import Commit, Memory
 from consumer.telemetry import Log, Metrics
 
 
@@ -50,7 +49,6 @@ class Surveyor:
         self._configured: Collection[str] | None = None
         self._announced: Collection[str] = ()
         self._watching: dict[str, frozenset[str]] = {}
-        self._views: dict[str, set[str]] = {}  # that were polled whole, by scope
         self._unwatched: dict[str, int] = {}  # open lines, by origin
         self._said: set[str] = set()
         self._warned: dict[tuple[str, str], date] = {}
@@ -77,8 +75,6 @@ class Surveyor:
                         await survey.leave(wait=wait)
                 finally:
                     self._account(scope, memory, survey, monotonic() - begun)
-        if survey.finished:
-            await self._look_for_other_views(scope, lines)
 
     def _account(
         self, scope: Scope, memory: Memory, survey: ScopeSurvey | None, seconds: float
@@ -123,26 +119,12 @@ class Surveyor:
         self._configured, self._announced = frozenset(configured), frozenset(polled)
         await self._look_for_unwatched(self._watching)
 
-    async def _look_for_other_views(self, scope: Scope, lines: Lines) -> None:
-        """Once for each view: tell the lines of others, in which nobody polls any more."""
-        views = self._views.setdefault(scope.source, set())
-        if scope.view in views:
-            return
-        views.add(scope.view)
-        if any(not line.ended and line.view != scope.view for line in lines.known.values()):
-            with suppress(JournalUnavailable):  # the survey is whole all the same
-                await self._look_for_unwatched(self._watching)
-
     async def _look_for_unwatched(self, watching: dict[str, frozenset[str]]) -> None:
         watched = set(self._announced).union(*watching.values())
         open_lines: Counter[tuple[str, str]] = Counter()
         for scope in await self._means.journal.scopes():
             left = self._configured is not None and scope.origin not in self._configured
-            if scope.source in watched:
-                unwatched = self._is_left(scope, watching)
-            else:
-                unwatched = left or scope.origin in watching
-            if unwatched:
+            if scope.source not in watched and (left or scope.origin in watching):
                 open_lines[scope.origin, scope.source] += scope.open
         by_origin = dict.fromkeys(self._unwatched, 0)
         for (origin, source), lines in open_lines.items():
@@ -153,12 +135,6 @@ class Surveyor:
         for origin, lines in by_origin.items():
             self._means.metrics.unwatched_lines.labels(origin).set(lines)
         self._unwatched = by_origin
-
-    def _is_left(self, scope: ScopeCount, watching: dict[str, frozenset[str]]) -> bool:
-        """Whether every source that polls a scope has done so, and none of them in this view."""
-        views = self._views.get(scope.source, set())
-        watchers = sum(scope.source in sources for sources in watching.values())
-        return scope.view not in views and len(views) >= max(1, watchers)
 
     def failed(self, origin: str, reason: str) -> None:
         """See `survey.Surveys`."""

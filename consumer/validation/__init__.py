@@ -134,10 +134,11 @@ class Schemas:
         if not of_list.plain(root):
             return ()
         accepted = []
+        declared = of_list.prefixes(root)
         for event in events:
             if not self._judge.glance(event, large=large):
                 # where it stands, an identifier of it may be one of another event's as well
-                event = of_list.detached(event)  # noqa: PLW2901 - the same, by itself
+                event = of_list.detached(event, declared)  # noqa: PLW2901 - the same, by itself
                 if not self._judge.glance(event, large=large):
                     return ()
             accepted.append(Accepted(event))
@@ -190,7 +191,9 @@ class Schemas:
         accepted: list[Accepted] = []
         refusals: list[Refusal] = []
         unexplained: list[etree._Element] = []
-        for position, event in enumerate(map(of_list.detached, events), 1):
+        declared = of_list.prefixes(root)
+        for position, standing in enumerate(events, 1):
+            event = of_list.detached(standing, declared)
             place = of_list.place_of(position, among=len(events))
             explain = len(refusals) < _MOST_EXPLAINED
             verdict = self._one_of_several(event, place, large=len(body) > _LARGE, explain=explain)

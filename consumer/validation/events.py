@@ -18,7 +18,8 @@ from consumer.validation.vocabulary import Unknown, Vocabulary
 
 LIST = f"{{{NAMESPACE}}}OrderBackorderList"
 _MOST_AROUND = 64 << 20  # bytes
-_Prefixes = Mapping[str | None, str]
+Prefixes = Mapping[str | None, str]
+_MOST_PREFIXES = 100
 _MOST_CHILDREN = 10_000  # a real event takes over 1 kB, so that 10 MiB hold fewer
 
 
@@ -32,39 +33,46 @@ def place_of(position: int, among: int) -> str:
     return f"/{local(LIST)}/{local(EVENT)}" + (f"[{position}]" if among > 1 else "")
 
 
-def detached(event: etree._Element) -> etree._Element:
+def prefixes(root: etree._Element) -> Prefixes:
+    """What a list declares for its events. None of very many: they would be looked for in each."""
+    declared = root.nsmap
+    return declared if len(declared) <= _MOST_PREFIXES else {}
+
+
+def detached(event: etree._Element, declared: Prefixes) -> etree._Element:
     """The event as the root of a new document; the old one loses its content.
 
-    Copied: moving elements to another document takes time with the square of their number.
+    Copied: moving elements to another document takes time with the square of their number. A copy
+    brings along what its names use of the prefixes that the list has `declared`, and not what its
+    values do (`xsi:type`).
     """
     alone = deepcopy(event)
-    if missed := _missed(alone, event.nsmap):
+    if missed := _missed(alone, declared):
         alone = _declaring(alone, missed)
     event.clear()
     return alone
 
 
-def _missed(alone: etree._Element, declared: _Prefixes) -> _Prefixes:
-    """The prefixes that a value may stand for (`xsi:type`), of those that stood around the event. A
-    copy brings along what its names use, and not what is in its values.
-    """
-    lost = declared.items() - alone.nsmap.items()
+def _missed(alone: etree._Element, declared: Prefixes) -> Prefixes:
+    """The prefixes that a value may stand for, of those that the copy has not brought along."""
+    there = alone.nsmap
+    lost = {prefix: name for prefix, name in declared.items() if prefix not in there}
     text = document(alone) if lost else b""
     return {
-        prefix: namespace
-        for prefix, namespace in lost
+        prefix: name
+        for prefix, name in lost.items()
         if prefix is None or f"{prefix}:".encode() in text
     }
 
 
-def _declaring(element: etree._Element, missed: _Prefixes) -> etree._Element:
+def _declaring(element: etree._Element, missed: Prefixes) -> etree._Element:
     """The same element with these prefixes declared; that is only possible when it is made.
 
     libxml2 now and then lets an attribute pass whose prefix nobody declared, as a name with a colon
     in it. No such name can be made: the element is then left as it is, and told as drift.
     """
-    prefixes: Any = {**element.nsmap, **missed}  # the stubs know no default namespace here
-    again = etree.Element(element.tag, nsmap=prefixes)
+    all_: Any = {**element.nsmap, **missed}  # the stubs know no default namespace here
+    again = etree.Element(element.tag, nsmap=all_)
     try:
         again.attrib.update(element.attrib)
     except ValueError:

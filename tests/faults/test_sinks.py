@@ -75,7 +75,7 @@ class Row:
 
     def __init__(self) -> None:
         self.healthy = Receiver(free_port())
-        self.dead = Receiver(free_port())
+        self.dead = Receiver.bound()
         self.silent = Silent(free_port())
         self.flapping = Moody(free_port(), flapping)
         self.choosy = Moody(free_port(), Choosy())

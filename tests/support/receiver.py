@@ -1,6 +1,7 @@
 """A webhook receiver for the http sink: a real server that can be started, stopped and asked."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -16,13 +17,27 @@ class Receiver:
         self.port = port
         self.url = f"http://127.0.0.1:{port}/hook"
         self.ids: list[str] = []
+        self._bound: socket.socket | None = None
+
+    @classmethod
+    def bound(cls) -> Self:
+        """One that does not listen yet, on a port that nobody else can have meanwhile."""
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 0))
+        self = cls(bound.getsockname()[1])
+        self._bound = bound
+        return self
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         self._add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        bound, self._bound = self._bound, None
+        if bound:
+            await web.SockSite(self._runner, bound).start()
+        else:
+            await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
