@@ -17,6 +17,8 @@ in the commit.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,8 +41,7 @@ BUDGETS: Mapping[str, float] = {
     "understanding: calls of Python functions": 125.3,
     "understanding: calls of C functions": 128.2,
     "understanding: blocks of memory kept for good": 0.5,  # what warms up; a leak has one or more
-    # some names are decoded once more where libxml2 keeps them at addresses that do not go together
-    "understanding: bytes of memory at the peak, its events included": 8_600,
+    "understanding: bytes of memory at the peak, its events included": 7_962,
     # from the intake to the synced commit, a hundred messages at a time, all threads together
     "intake: calls of Python functions": 152.7,
     "intake: calls of C functions": 154.4,
@@ -116,20 +117,25 @@ def test_understanding_a_message_takes_no_more_work(schemas: Schemas) -> None:
     )
 
 
-def test_understanding_a_message_takes_no_more_memory(schemas: Schemas) -> None:
+def memory() -> Mapping[str, float]:
+    """What understanding a message takes of it."""
+    schemas = Schemas.load()
     batch = messages(_WARM + _MANY)
     understood(schemas, batch[:_WARM])
 
     kept = kept_blocks(lambda: understood(schemas, batch[_WARM:]))
     peak = peak_bytes(lambda: understood(schemas, batch[:_WARM]))
+    return {
+        "blocks of memory kept for good": kept / _MANY,
+        "bytes of memory at the peak, its events included": peak / _WARM,
+    }
 
-    within_budget(
-        "understanding",
-        {
-            "blocks of memory kept for good": kept / _MANY,
-            "bytes of memory at the peak, its events included": peak / _WARM,
-        },
-    )
+
+def test_understanding_a_message_takes_no_more_memory() -> None:
+    # In a process of its own: where libxml2 keeps names, and so how many of them are decoded once
+    # more, depends on all the names that came before.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        within_budget("understanding", process.submit(memory).result())
 
 
 def test_from_intake_to_sink_batches_stay_batches(schemas: Schemas, tmp_path: Path) -> None:

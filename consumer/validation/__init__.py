@@ -136,12 +136,14 @@ class Schemas:
         accepted = []
         declared = of_list.prefixes(root)
         for event in events:
-            if not self._judge.glance(event, large=large):
-                # where it stands, an identifier of it may be one of another event's as well
-                event = of_list.detached(event, declared)  # noqa: PLW2901 - the same, by itself
-                if not self._judge.glance(event, large=large):
-                    return ()
-            accepted.append(Accepted(event))
+            if self._judge.glance(event, large=large):
+                accepted.append(Accepted(event))
+                continue
+            # where it stands, an identifier of it may be one of another event's as well
+            alone = of_list.detached(event, declared)
+            if not self._judge.glance(alone, large=large):
+                return ()
+            accepted.append(Accepted(alone))
         return tuple(accepted)
 
     def _event(self, body: bytes, root: etree._Element) -> Examination:

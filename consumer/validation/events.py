@@ -18,9 +18,11 @@ from consumer.validation.vocabulary import Unknown, Vocabulary
 
 LIST = f"{{{NAMESPACE}}}OrderBackorderList"
 _MOST_AROUND = 64 << 20  # bytes
-Prefixes = Mapping[str | None, str]
 _MOST_PREFIXES = 100
 _MOST_CHILDREN = 10_000  # a real event takes over 1 kB, so that 10 MiB hold fewer
+
+Prefixes = Mapping[str | None, str]
+"""Namespaces by prefix; that without one is None's."""
 
 
 def events_of(root: etree._Element) -> list[etree._Element]:

@@ -116,8 +116,11 @@ class Judge:
 
 
 def _nodes(event: etree._Element) -> int:
-    """The number of elements and attributes. XPath counts up to 10,000,000 and raises beyond, which
-    takes a document of 48 MB or more: by default none is as large as that.
+    """The number of elements and attributes; where XPath refuses to count any further (libxml2 does
+    beyond 10,000,000, which takes a document of 48 MB), that they are too many.
     """
-    counted: Any = _count(event)  # a float: what an expression comes to depends on it
+    try:
+        counted: Any = _count(event)  # a float: what an expression comes to depends on it
+    except etree.XPathEvalError:
+        return _MOST_NODES + 1
     return int(counted)
